@@ -1,0 +1,1 @@
+"""The command line: one app a file, flags defined only here."""

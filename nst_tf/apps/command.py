@@ -1,0 +1,113 @@
+"""What every command shares: its own flags, a help page one can read, one line for an error."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from absl import flags
+
+from nst_tf.errors import NSTError
+
+#: Exit codes: as usual for wrong usage or input, and for a program that SIGINT ended (128 + 2).
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class UsageError(Exception):
+    """Arguments that cannot be used; its text is one line."""
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up notices, which concern nobody who makes pictures.
+
+    Some are written before TensorFlow reads its log level, straight to file descriptor 2: that
+    is put aside during the import, and shown after all where the import fails. A level that the
+    user has set wins.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notices:
+        os.dup2(notices.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        except BaseException:
+            notices.seek(0)
+            os.write(terminal, notices.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def parse(
+    values: flags.FlagValues, usage: str, argv: Sequence[str], required: int
+) -> list[str] | None:
+    """Parses a command line, flags and arguments in any order.
+
+    Args:
+      values: the command's flags, kept apart from absl's global ones.
+      usage: what `--help` shows above the flags.
+      argv: the command's name and what follows it.
+      required: how many arguments there must be at least.
+
+    Returns:
+      The arguments that are no flags; None where help was asked for, which is then printed.
+
+    Raises:
+      UsageError: an unknown flag, a value that does not fit, too few arguments.
+    """
+    if any(argument in ("-h", "--h", "-help", "--help", "-?") for argument in argv[1:]):
+        print_help(values, usage, sys.stdout)
+        return None
+    try:
+        arguments: list[str] = values(list(argv))[1:]
+    except flags.Error as error:
+        raise UsageError(str(error)) from error
+    if len(arguments) < required:
+        first = usage.strip().splitlines()[0]
+        raise UsageError(f"too few arguments ({len(arguments)}); usage: {first}")
+    return arguments
+
+
+def print_help(values: flags.FlagValues, usage: str, stream: TextIO) -> None:
+    """Writes the usage and every flag with its meaning and default."""
+    print(usage.strip(), end="\n\nFlags:\n", file=stream)
+    seen: set[str] = set()
+    for flag in (flag for group in values.flags_by_module_dict().values() for flag in group):
+        if flag.name in seen:
+            continue
+        seen.add(flag.name)
+        name = f"-{flag.short_name}, --{flag.name}" if flag.short_name else f"--{flag.name}"
+        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
+        text = textwrap.wrap(" ".join((flag.help + default).split()), 76, break_on_hyphens=False)
+        print(f"  {name}", *(f"      {line}" for line in text), sep="\n", file=stream)
+
+
+def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int:
+    """Runs a command; what goes wrong becomes one line on standard error and an exit code."""
+    try:
+        return main([name, *argv])
+    except (NSTError, UsageError) as error:
+        print(f"nst-tf {name}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"nst-tf {name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has enough (`| head`). Python's own flush at exit would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        # TensorFlow's own class, without importing TensorFlow for an error that came before it.
+        if type(error).__name__ == "ResourceExhaustedError" or isinstance(error, MemoryError):
+            print(f"nst-tf {name}: out of memory; try a smaller --size", file=sys.stderr)
+            return BAD_INPUT
+        raise

@@ -1,0 +1,42 @@
+"""The command `nst-tf`: picks the app that its first argument names."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from nst_tf.apps import command
+
+#: Each is a module of this package with `main(argv) -> exit code`.
+APPS = {
+    "stylize": "paint a photo in the style of one or more paintings",
+    "plot": "draw the loss curves of a finished run",
+}
+
+_USAGE = """nst-tf COMMAND ...: neural style transfer
+
+Commands (each has its own --help):
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `nst-tf` with the arguments after the program's name; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_USAGE + "\n".join(f"  {name:10} {what}" for name, what in APPS.items()))
+        return 0 if argv else command.BAD_INPUT
+    if argv[0] == "--version":
+        from nst_tf.version import __version__
+
+        print(f"nst-tf {__version__}")
+        return 0
+    if argv[0] not in APPS:
+        print(f"nst-tf: no command {argv[0]!r}: use one of {', '.join(APPS)}", file=sys.stderr)
+        return command.BAD_INPUT
+    app = importlib.import_module(f"nst_tf.apps.{argv[0]}")
+    return command.run(argv[0], app.main, argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

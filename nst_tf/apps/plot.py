@@ -1,0 +1,80 @@
+"""`nst-tf plot`: the loss curves of one or more runs, from the .json beside each picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from nst_tf.apps import command
+from nst_tf.errors import NSTError, PictureError
+
+USAGE = """
+nst-tf plot RUN.json [RUN.json ...] -o CURVES.png
+
+Draws total, content and style loss, each with its weight, against evaluations. With several runs,
+the total loss of each. Needs matplotlib (pip install 'nst_tf[plot]').
+"""
+
+
+def define_flags() -> flags.FlagValues:
+    """The command's flags, apart from absl's global ones."""
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "output",
+        "loss.png",
+        "Where the plot goes: .png, .svg or .pdf.",
+        short_name="o",
+        flag_values=values,
+    )
+    return values
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
+    values = define_flags()
+    paths = command.parse(values, USAGE, argv, required=1)
+    if paths is None:
+        return 0
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise NSTError("plots need matplotlib: pip install 'nst_tf[plot]'") from error
+
+    runs = {path: _read(Path(path)) for path in paths}
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for path, run in runs.items():
+        history = run["history"]
+        evaluations = [row["evaluations"] for row in history]
+        label = "total" if len(runs) == 1 else Path(path).stem
+        axes.plot(evaluations, [row["total"] for row in history], label=label)
+        if len(runs) == 1:
+            for term in ("content", "style", "tv"):
+                weight = run["settings"][f"{term}_weight"]
+                if weight:
+                    curve = [weight * row[term] for row in history]
+                    axes.plot(evaluations, curve, label=f"{term} (weighted)", linewidth=1)
+    axes.set(xlabel="evaluations", ylabel="loss", yscale="log")
+    axes.grid(True, which="both", alpha=0.2)
+    axes.legend()
+    try:
+        figure.savefig(values.output, dpi=144)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"cannot write {values.output}: {error}") from error
+    print(values.output)
+    return 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        run = json.loads(path.read_text())
+        if not run["history"] or "settings" not in run:
+            raise KeyError("history")
+    except OSError as error:
+        raise NSTError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise NSTError(f"{path} is not the .json of a run") from error
+    return dict(run)

@@ -1,0 +1,14 @@
+"""The files that the package brings along, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+#: A procedural landscape and a procedural painting, made by `scripts/make_pictures.py`.
+SCENE = _HERE / "scene.png"
+PAINTING = _HERE / "painting.png"
+
+#: Mean activations of ImageNet's VGG19, measured by `scripts/measure_vgg19.py`.
+VGG19_MEANS = _HERE / "vgg19_means.npz"

@@ -1,0 +1,49 @@
+"""The package's own errors: one clear line for people, saying what was wrong and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nst_tf.transfer import Result
+
+
+class NSTError(Exception):
+    """Base of every error that nst_tf raises on purpose. Its text is one line."""
+
+
+class SettingsError(NSTError, ValueError):
+    """A setting, layer name or argument that cannot be used."""
+
+
+class PictureError(NSTError):
+    """A picture that cannot be read or written."""
+
+
+class WeightsError(NSTError):
+    """Weights that cannot be had, or do not fit the network."""
+
+
+class DivergenceError(NSTError):
+    """The loss or its gradient stayed non-finite however small the step.
+
+    Attributes:
+      result: the run up to its best image, so that nothing is lost; None where not even the
+        initial image had a finite loss.
+    """
+
+    def __init__(self, message: str, result: Result | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during `nst_tf.stylize`: still a KeyboardInterrupt, but the work is not lost.
+
+    Attributes:
+      result: the run up to its best image.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__("interrupted; the best image so far is in .result")
+        self.result = result

@@ -1,0 +1,78 @@
+"""The initial image: content, style, noise, blank, a file, or a mix of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nst_tf import images
+from nst_tf.errors import SettingsError
+
+KINDS = ("content", "style", "noise", "blank")
+
+
+def image(init: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """The image that a run starts from.
+
+    Args:
+      init: `content`; `style`, the first style image; `noise`, white noise, uniform in [0, 1];
+        `blank`, mid-gray; the path of a picture; or a mix, `content=0.7,noise=0.3`, whose shares
+        are scaled to sum to 1. What has another shape than the content image is scaled to cover it
+        and cropped.
+      content: float32 [height, width, 3] in [0, 1].
+      styles: likewise, of any sizes.
+      seed: of the noise.
+
+    Returns:
+      float32, of the content image's shape, in [0, 1].
+
+    Raises:
+      SettingsError: `init` is none of these.
+      PictureError: the file is no picture.
+    """
+    mixed = np.zeros_like(content)
+    shares = parse(init)
+    for kind, share in shares.items():
+        mixed += np.float32(share / sum(shares.values())) * _one(kind, content, styles, seed)
+    return mixed
+
+
+def parse(init: str) -> dict[str, float]:
+    """Reads `init` into the share of each kind or file; the shares need not sum to 1.
+
+    Raises:
+      SettingsError: it is neither a kind, nor a file, nor a mix of them.
+    """
+    if init in KINDS or Path(init).is_file():
+        return {init: 1.0}
+    shares: dict[str, float] = {}
+    for part in init.split(","):
+        kind, separator, number = part.strip().rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            share = -1.0
+        if not separator or not (kind in KINDS or Path(kind).is_file()) or not 0 <= share < 1e9:
+            raise SettingsError(
+                f"init {init!r}: {part.strip()!r} is no file and none of {', '.join(KINDS)}; "
+                "a mix reads content=0.7,noise=0.3"
+            )
+        shares[kind] = share
+    if not sum(shares.values()) > 0:
+        raise SettingsError(f"init {init!r}: at least one share must be above 0")
+    return shares
+
+
+def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    height, width = content.shape[:2]
+    if kind == "content":
+        return content
+    if kind == "style":
+        return images.cover(styles[0], height, width)
+    if kind == "noise":
+        return np.random.default_rng(seed).random(content.shape, np.float32)
+    if kind == "blank":
+        return np.full_like(content, 0.5)
+    return images.cover(images.load(kind), height, width)

@@ -1,0 +1,93 @@
+"""VGG19's layers: what they are called, how wide they are, how small a picture they take.
+
+Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+arXiv:1409.1556, table 1, column E.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nst_tf.errors import SettingsError
+
+#: Channels of the convolutions of each of the five blocks; a 2x2 pooling stands between blocks.
+BLOCKS: tuple[tuple[int, ...], ...] = (
+    (64, 64),
+    (128, 128),
+    (256, 256, 256, 256),
+    (512, 512, 512, 512),
+    (512, 512, 512, 512),
+)
+
+#: The 16 convolutions in the papers' notation, with their numbers of channels, first to last.
+CHANNELS: dict[str, int] = {
+    f"conv{block}_{index}": channels
+    for block, widths in enumerate(BLOCKS, start=1)
+    for index, channels in enumerate(widths, start=1)
+}
+
+#: The 16 names, first to last.
+NAMES: tuple[str, ...] = tuple(CHANNELS)
+
+_NOTATION = re.compile(r"(?:conv(\d)_(\d)|block(\d)_conv(\d))(:pre)?")
+
+
+class Layer(NamedTuple):
+    """One place in the network where features are taken.
+
+    Attributes:
+      name: the convolution, in the papers' notation (`conv4_2`).
+      before_relu: whether the value before the rectifier is meant (`conv4_2:pre`).
+    """
+
+    name: str
+    before_relu: bool = False
+
+    @property
+    def block(self) -> int:
+        """The block, 1 to 5; block b sees the picture at 1 / 2^(b-1) of its size."""
+        return int(self.name[4])
+
+    def __str__(self) -> str:
+        return self.name + (":pre" if self.before_relu else "")
+
+
+def parse(text: str) -> Layer:
+    """Reads a layer in either notation: `conv4_2`, `block4_conv2`, each with `:pre` or without.
+
+    Raises:
+      SettingsError: `text` names no layer of VGG19.
+    """
+    match = _NOTATION.fullmatch(text.strip())
+    if match:
+        block, index = match[1] or match[3], match[2] or match[4]
+        name = f"conv{block}_{index}"
+        if name in CHANNELS:
+            return Layer(name, match[5] is not None)
+    raise SettingsError(
+        f"no layer {text!r} in VGG19: use one of {', '.join(NAMES)} "
+        "(or block1_conv1 ... block5_conv4), with ':pre' behind it for the value before the ReLU"
+    )
+
+
+def deepest(layers: Iterable[Layer]) -> Layer:
+    """The layer of `layers` that comes last in the network."""
+    return max(layers, key=lambda layer: NAMES.index(layer.name))
+
+
+def smallest_size(layers: Iterable[Layer]) -> int:
+    """The least height and width in pixels that leave the deepest layer one position: 2^(b-1)."""
+    return 1 << (deepest(layers).block - 1)
+
+
+def check_size(height: int, width: int, layers: Iterable[Layer]) -> None:
+    """Raises SettingsError where a picture of `height` x `width` pixels is too small."""
+    layers = list(layers)
+    least = smallest_size(layers)
+    if min(height, width) < least:
+        raise SettingsError(
+            f"a picture of {width}x{height} pixels is too small for {deepest(layers)}: "
+            f"it takes at least {least}x{least}"
+        )

@@ -1,0 +1,36 @@
+"""Plain gradient descent: G ← G − η ∂L/∂G."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from nst_tf.optimizers.base import Evaluate, State, evaluate_at, first_step
+
+
+@dataclass(frozen=True)
+class GradientDescent:
+    """G ← G − η ∂L/∂G with a constant η.
+
+    Attributes:
+      learning_rate: η, in units of the image squared per unit of loss. None sets it once, from the
+        first gradient, so that the first step changes the image by `first_change` RMS.
+      first_change: in units of the image, black to white being 1.
+    """
+
+    learning_rate: float | None = None
+    first_change: float = 0.01
+
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float = 1.0) -> State:
+        point = evaluate_at(evaluate, image)
+        if self.learning_rate is None:
+            learning_rate = first_step(point.gradient, self.first_change)
+        else:
+            learning_rate = tf.constant(self.learning_rate)
+        return State(point, tf.constant(1), learning_rate * shrink, tf.constant(False), ())
+
+    def step(self, evaluate: Evaluate, state: State) -> State:
+        point = state.point
+        moved = evaluate_at(evaluate, point.image - state.learning_rate * point.gradient)
+        return state._replace(point=moved, evaluations=state.evaluations + 1)

@@ -1,0 +1,158 @@
+"""L-BFGS on the device: two-loop recursion and a safeguarded backtracking line search.
+
+Nocedal and Wright, "Numerical Optimization", 2nd edition, 2006: algorithms 7.4 (two-loop
+recursion) and 7.5 (L-BFGS), equation 7.20 (initial scaling), section 3.5 (interpolation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from nst_tf.optimizers.base import (
+    Evaluate,
+    Point,
+    State,
+    dot,
+    evaluate_at,
+    first_step,
+    is_finite,
+)
+
+
+class Memory(NamedTuple):
+    """The last m pairs, newest first. Tuples, not one tensor, so that shifting copies nothing.
+
+    Attributes:
+      steps: s_k = x_{k+1} − x_k, m tensors of the image's shape.
+      changes: y_k = g_{k+1} − g_k, likewise.
+      rhos: ρ_k = 1 / (s_k·y_k), float32 []; 0 where there is no pair yet, which then adds nothing.
+      scale: γ = s·y / y·y of the newest pair, float32 []; 0 before there is one.
+    """
+
+    steps: tuple[tf.Tensor, ...]
+    changes: tuple[tf.Tensor, ...]
+    rhos: tuple[tf.Tensor, ...]
+    scale: tf.Tensor
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS.
+
+    Attributes:
+      learning_rate: the step tried first along the quasi-Newton direction; 1 is Newton's own.
+      memory: m, how many pairs are kept; each costs two images.
+      first_change: RMS change of the image in the first step, black to white being 1.
+      sufficient_decrease: c₁ of Armijo's condition.
+      backtracks: how often a step that does not decrease the loss is shortened before the solver
+        gives up and says `stalled`.
+    """
+
+    learning_rate: float = 1.0
+    memory: int = 20
+    first_change: float = 0.02
+    sufficient_decrease: float = 1e-4
+    backtracks: int = 12
+
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float = 1.0) -> State:
+        point = evaluate_at(evaluate, image)
+        nothing = tf.zeros_like(image)
+        none = tf.zeros([])
+        memory = Memory(
+            (nothing,) * self.memory, (nothing,) * self.memory, (none,) * self.memory, none
+        )
+        rate = tf.constant(self.learning_rate * shrink)
+        return State(point, tf.constant(1), rate, tf.constant(False), memory)
+
+    def step(self, evaluate: Evaluate, state: State) -> State:
+        point, memory = state.point, state.memory
+        empty = memory.scale == 0.0
+        first = first_step(point.gradient, self.first_change)
+        direction = -_two_loops(memory, point.gradient, tf.where(empty, first, memory.scale))
+        moved, evaluations = self._line_search(
+            evaluate, point, direction, state.learning_rate, state.evaluations
+        )
+        return State(
+            moved,
+            evaluations,
+            state.learning_rate,
+            tf.logical_not(moved.loss < point.loss),
+            _remember(memory, moved.image - point.image, moved.gradient - point.gradient),
+        )
+
+    def _line_search(
+        self,
+        evaluate: Evaluate,
+        start: Point,
+        direction: tf.Tensor,
+        length: tf.Tensor,
+        evaluations: tf.Tensor,
+    ) -> tuple[Point, tf.Tensor]:
+        """Shortens the step until Armijo's condition holds and everything is finite.
+
+        Returns:
+          The new point, and the count of evaluations. Where no step was found, the start.
+        """
+        # Rounding may turn a poor direction uphill; then only a smaller loss will do.
+        slope = tf.minimum(dot(start.gradient, direction), 0.0)
+
+        def accepted(t: tf.Tensor, point: Point) -> tf.Tensor:
+            enough = point.loss <= start.loss + self.sufficient_decrease * t * slope
+            return enough & is_finite(point)
+
+        def searching(t: tf.Tensor, point: Point, tries: tf.Tensor) -> tf.Tensor:
+            untried = tries == 0
+            return untried | (~accepted(t, point) & (tries <= self.backtracks))
+
+        def try_next(t: tf.Tensor, point: Point, tries: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            # The minimum of the parabola through both losses and the slope, kept between a tenth
+            # and a half of the step; a loss that is not finite says nothing but "shorter".
+            bend = 2 * (point.loss - start.loss - t * slope)
+            share = tf.math.divide_no_nan(-slope * t, bend)
+            share = tf.where(tf.math.is_finite(share), tf.clip_by_value(share, 0.1, 0.5), 0.1)
+            t = tf.where(tries == 0, t, t * share)
+            return t, evaluate_at(evaluate, start.image + t * direction), tries + 1
+
+        t, point, tries = tf.while_loop(
+            searching, try_next, (length, start, tf.constant(0)), parallel_iterations=1
+        )
+        # A trial that is not finite is handed on as it is, for the run to see and to reject.
+        keep = accepted(t, point) | ~is_finite(point)
+        chosen = tf.nest.map_structure(lambda new, old: tf.where(keep, new, old), point, start)
+        return chosen, evaluations + tries
+
+
+def _two_loops(memory: Memory, gradient: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """H·gradient by algorithm 7.4, with H₀ = scale · identity."""
+    pairs = list(zip(memory.steps, memory.changes, memory.rhos, strict=True))
+    q, alphas = gradient, []
+    for s, y, rho in pairs:
+        alphas.append(rho * dot(s, q))
+        q = q - alphas[-1] * y
+    r = scale * q
+    for (s, y, rho), alpha in zip(reversed(pairs), reversed(alphas), strict=True):
+        r = r + s * (alpha - rho * dot(y, r))
+    return r
+
+
+def _remember(memory: Memory, s: tf.Tensor, y: tf.Tensor) -> Memory:
+    """Puts a pair in front of the others, if its curvature is safely positive."""
+    sy, yy, ss = dot(s, y), dot(y, y), dot(s, s)
+    good = sy > 1e-6 * tf.sqrt(ss * yy)
+
+    def shifted(old: tuple[tf.Tensor, ...], new: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return (new, *old[:-1])
+
+    return tf.cond(
+        good,
+        lambda: Memory(
+            shifted(memory.steps, s),
+            shifted(memory.changes, y),
+            shifted(memory.rhos, 1 / sy),
+            sy / yy,
+        ),
+        lambda: memory,
+    )

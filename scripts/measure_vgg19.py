@@ -1,0 +1,61 @@
+"""Measures the mean activation of VGG19's filters on a folder of pictures, for normalisation.
+
+    python scripts/measure_vgg19.py --weights=VGG19.h5 FOLDER...
+
+It writes nst_tf/assets/vgg19_means.npz and prints what vgg19_means.txt and vgg.RESCALE report.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+from absl import app, flags
+from tqdm import tqdm
+
+from nst_tf import assets, images, layers, vgg
+from nst_tf import weights as weights_module
+
+_WEIGHTS = flags.DEFINE_string("weights", "imagenet", "ImageNet's VGG19: 'imagenet' or a file.")
+_SIZE = flags.DEFINE_integer("size", 256, "Longer side of the pictures, in pixels.")
+
+
+def _pooling_ratios(
+    weights: weights_module.Weights, pictures: list[np.ndarray]
+) -> dict[str, float]:
+    """Median over the four poolings of mean(max pooled) / mean(otherwise pooled)."""
+    ratios: dict[str, list[float]] = {"avg": [], "l2": []}
+    names = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")
+    model = vgg.build_model(names, weights)
+    for picture in pictures:
+        for maps in model(picture[np.newaxis]).values():
+            most = float(np.mean(vgg.Pooling("max")(maps)))
+            for kind, found in ratios.items():
+                found.append(most / float(np.mean(vgg.Pooling(kind)(maps))))
+    return {kind: float(np.median(found)) for kind, found in ratios.items()}
+
+
+def main(argv: list[str]) -> None:
+    paths = sorted(p for folder in argv[1:] for p in Path(folder).iterdir() if p.is_file())
+    if not paths:
+        raise app.UsageError("name at least one folder of pictures")
+    weights = weights_module.load(_WEIGHTS.value)
+    pictures = [images.load(path, _SIZE.value) for path in paths]
+    means = vgg.mean_activations(weights, tqdm(pictures, unit="picture"))
+    np.savez_compressed(
+        assets.VGG19_MEANS,
+        fingerprint=weights_module.fingerprint(weights),
+        **{name: mean.astype(np.float32) for name, mean in means.items()},
+    )
+    print(f"{len(pictures)} pictures, longer side {_SIZE.value}")
+    for name in layers.NAMES:
+        mean = means[name]
+        print(f"{name}: mean {mean.mean():.2f}, least {mean.min():.3g}, most {mean.max():.3g}")
+    print("pooling", _pooling_ratios(weights, pictures[:: max(1, len(pictures) // 24)]))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,78 @@
+"""What the tests share: where real weights and pictures lie, small pictures, tiny networks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A user's own setting must not leak into the tests.
+os.environ.pop("NST_TF_WEIGHTS", None)
+
+from nst_tf import assets, images, layers
+from nst_tf import weights as weights_module
+
+#: Real VGG19 weights and pictures, which are not part of the project. Tests that want them skip
+#: where they are absent.
+SHARED = Path(os.environ.get("NST_TF_SHARED", Path(__file__).parent.parent.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def vgg19_file() -> Path:
+    path = SHARED / "weights" / "vgg19_imagenet_notop.h5"
+    if not path.is_file():
+        pytest.skip(f"no ImageNet weights at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def vgg19(vgg19_file):
+    return weights_module.load(vgg19_file)
+
+
+@pytest.fixture(scope="session")
+def neckarfront() -> Path:
+    return _shared_picture("neckarfront.jpg")
+
+
+@pytest.fixture(scope="session")
+def starry_night() -> Path:
+    return _shared_picture("starry_night.jpg")
+
+
+def _shared_picture(name: str) -> Path:
+    path = SHARED / "images" / name
+    if not path.is_file():
+        pytest.skip(f"no picture at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def random_weights():
+    return weights_module.random(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights():
+    """A VGG-shaped network of 4 channels a layer: everything but the width, in no time."""
+    draw = np.random.default_rng(1)
+    kernels, biases, before = {}, {}, 3
+    for name in layers.NAMES:
+        scale = np.sqrt(2 / (9 * before)) * (1 / 60 if before == 3 else 1)
+        kernels[name] = (draw.standard_normal((3, 3, before, 4)) * scale).astype(np.float32)
+        biases[name] = (0.1 * draw.standard_normal(4)).astype(np.float32)
+        before = 4
+    return weights_module.Weights(kernels, biases, "tiny")
+
+
+@pytest.fixture(scope="session")
+def scene() -> np.ndarray:
+    return images.load(assets.SCENE, 64)
+
+
+@pytest.fixture(scope="session")
+def painting() -> np.ndarray:
+    return images.load(assets.PAINTING, 64)

@@ -1,0 +1,307 @@
+"""The whole command line, on real pictures where they are present, else on the bundled ones."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_tf import assets, choices, presets
+from nst_tf.apps import command, stylize
+from nst_tf.apps.main import main
+
+
+@pytest.fixture(scope="module")
+def pictures(request):
+    try:
+        return [str(request.getfixturevalue(name)) for name in ("neckarfront", "starry_night")]
+    except pytest.skip.Exception:
+        return [str(assets.SCENE), str(assets.PAINTING)]
+
+
+@pytest.fixture(scope="module")
+def weights(request, tmp_path_factory):
+    """The real network where it is there; else random numbers in a file, drawn only once."""
+    try:
+        return str(request.getfixturevalue("vgg19_file"))
+    except pytest.skip.Exception:
+        path = tmp_path_factory.mktemp("weights") / "random.npz"
+        request.getfixturevalue("random_weights").save(path)
+        return str(path)
+
+
+def run(*arguments: str) -> int:
+    return main(["stylize", *arguments])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", list(presets.PRESETS))
+@pytest.mark.parametrize("optimizer", choices.OPTIMIZERS)
+def test_every_preset_with_every_optimizer(pictures, weights, tmp_path, capsys, preset, optimizer):
+    out = tmp_path / "out.png"
+    flags = [f"--preset={preset}", f"--optimizer={optimizer}", f"--weights={weights}"]
+    code = run(*pictures, "-o", str(out), "--size=64", "--evaluations=12", "--quiet", *flags)
+    assert code == 0
+    assert f"{out}: finished after" in capsys.readouterr().out
+    with Image.open(out) as image:
+        assert image.size == (64, 48)
+        pixels = np.asarray(image)
+    assert pixels.std() > 5  # a picture, not a gray field
+    found = json.loads(out.with_suffix(".json").read_text())
+    assert found["settings"]["optimizer"] == optimizer
+    totals = [row["total"] for row in found["history"]]
+    assert np.isfinite(totals).all() and min(totals) < totals[0]
+
+
+def test_flags_become_settings():
+    values = stylize.define_flags()
+    line = (
+        "--preset=gatys2015 --size=0 --style_size=99 --iterations=7 --optimizer=adam "
+        "--learning_rate=0.5 --seed=3 --init=content=0.7,noise=0.3 --content_weight=2 "
+        "--style_weight=3 --tv_weight=0.25 --style_blend=3,1 --snapshot_every=5 --snapshots=2,3 "
+        "--content_layers=block3_conv2 --style_layers=conv1_1,conv2_2:pre=0.5,conv5_4 "
+        "--pooling=l2 --rescale_pooling --padding=replicate --normalise "
+        "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute"
+    )
+    values(["stylize", *line.split()])
+    expected = {
+        "preset": "gatys2015",
+        "size": None,
+        "style_size": 99,
+        "iterations": 7,
+        "evaluations": None,
+        "optimizer": "adam",
+        "learning_rate": 0.5,
+        "seed": 3,
+        "init": "content=0.7,noise=0.3",
+        "content_weight": 2.0,
+        "style_weight": 3.0,
+        "tv_weight": 0.25,
+        "style_blend": (3.0, 1.0),
+        "snapshot_every": 5,
+        "snapshots": (2, 3),
+        "content_layers": {"conv3_2": 1.0},
+        "style_layers": {"conv1_1": 0.2, "conv2_2:pre": 0.5, "conv5_4": 0.2},
+        "pooling": "l2",
+        "rescale_pooling": True,
+        "padding": "replicate",
+        "normalise": True,
+        "content_loss": "l2",
+        "style_loss": "gram-mean",
+        "tv_loss": "absolute",
+    }
+    assert stylize.settings_from(values).asdict() == expected
+
+
+@pytest.mark.parametrize("preset", list(presets.PRESETS))
+def test_without_flags_the_preset_holds(preset):
+    values = stylize.define_flags()
+    values(["stylize", f"--preset={preset}"])
+    assert stylize.settings_from(values) == presets.settings(preset)
+
+
+def test_a_layer_without_a_weight_takes_its_blocks_in_the_preset():
+    preset = dict(presets.PRESETS["gatys2016"].style_layers)
+    found = stylize.parse_layers(["conv3_1", "conv3_4", "conv2_2=9"], preset)
+    assert found == {"conv3_1": 1e3 / 256**2, "conv3_4": 1e3 / 256**2, "conv2_2": 9.0}
+    assert stylize.parse_layers(["conv5_1"], {"conv1_1": 1.0, "conv2_1": 3.0}) == {"conv5_1": 2.0}
+
+
+def test_everything_beside_the_picture(pictures, weights, tmp_path, capsys):
+    out, sheet = tmp_path / "out.tif", tmp_path / "sheet.jpg"
+    code = run(
+        *pictures, pictures[0], "--output", str(out), "--sheet", str(sheet), "--bits=16",
+        "--size=48", "--iterations=6", "--snapshot_every=3", f"--weights={weights}",
+    )  # fmt: skip
+    captured = capsys.readouterr()
+    assert code == 0 and "Traceback" not in captured.err
+    names = {"out.tif", "out.json", "out-0003.tif", "out-0006.tif", "sheet.jpg"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    import tifffile
+
+    assert tifffile.imread(out).dtype == np.uint16
+    with Image.open(sheet) as image:
+        assert image.width > 3 * 48  # content, two styles, result
+    # the bar tells iteration, evaluations, every term, rate and time left
+    last = re.split(r"[\r\n]+", captured.err.strip())[-1]
+    for word in ("6/6 iterations", "iteration 6", "evaluations", "total", "content", "style", "tv"):
+        assert word in last, last
+    assert re.search(r"\[\d+:\d+<\d+:\d+", last)
+
+
+def test_random_weights_say_what_to_expect(pictures, tmp_path, capsys):
+    out = str(tmp_path / "out.png")
+    assert run(*pictures, "-o", out, "--size=32", "--iterations=1", "--weights=random") == 0
+    assert "weights: random (He normal, seed 0)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_same_command_gives_the_same_bytes(pictures, weights, tmp_path):
+    """In two processes, as people run it."""
+    pixels = []
+    for name in ("a.png", "b.png"):
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "nst_tf.apps.main",
+                "stylize",
+                *pictures,
+                "-o",
+                name,
+                "--size=96",
+                "--evaluations=25",
+                "--init=noise",
+                f"--weights={weights}",
+            ],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            env=environment(),
+        )
+        pixels.append((tmp_path / name).read_bytes())
+    assert pixels[0] == pixels[1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_after_the_step_and_saves(pictures, weights, tmp_path):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "nst_tf.apps.main",
+            "stylize",
+            *pictures,
+            "-o",
+            "out.png",
+            "--size=96",
+            "--evaluations=100000",
+            f"--weights={weights}",
+            "--snapshot_every=1",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "out-0002.png").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == command.INTERRUPTED == 130, err
+    assert "interrupted after" in out and "stopping after this step" in err
+    assert "Traceback" not in err
+    with Image.open(tmp_path / "out.png") as image:
+        image.load()
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["stopped"] == "interrupted" and len(found["history"]) >= 3
+
+
+def environment() -> dict[str, str]:
+    """This process's, with the package importable where it is not installed."""
+    paths = [str(assets.SCENE.parent.parent.parent), os.environ.get("PYTHONPATH", "")]
+    kept = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@pytest.mark.parametrize("script", ["stylize", "plot"])
+def test_the_scripts_run_from_a_checkout(script, tmp_path):
+    path = assets.SCENE.parent.parent.parent / "scripts" / f"{script}.py"
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, str(path), "--help"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=kept,
+    )
+    assert done.returncode == 0 and f"nst-tf {script}" in done.stdout and not done.stderr
+
+
+def test_help_shows_every_flag_with_its_default_without_tensorflow():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from nst_tf.apps.main import main; code = main(['stylize', '--help']); "
+            "assert 'tensorflow' not in sys.modules; sys.exit(code)",
+        ],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    for flag in set(stylize.define_flags()) - {"o"}:
+        assert f"--{flag}\n" in done.stdout, flag
+    assert "-o, --output" in done.stdout and "(default: 'gatys2016')" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_the_command_without_a_command(capsys):
+    assert main([]) == 2
+    assert main(["--help"]) == 0
+    assert "stylize" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert main(["paint"]) == 2
+    assert "no command 'paint'" in capsys.readouterr().err
+
+
+def test_plot_draws_the_curves(pictures, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    assert run(*pictures, "-o", str(out), "--size=32", "--iterations=3", "--weights=random") == 0
+    curves = tmp_path / "curves.png"
+    json_file = str(out.with_suffix(".json"))
+    assert main(["plot", json_file, "-o", str(curves)]) == 0
+    with Image.open(curves) as image:
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 3  # axes and several curves
+    assert main(["plot", json_file, json_file, "-o", str(curves)]) == 0
+    capsys.readouterr()
+    for bad in (str(out), str(tmp_path / "missing.json")):
+        assert main(["plot", bad, "-o", str(curves)]) == 2
+        error = capsys.readouterr().err
+        assert bad in error and error.count("\n") == 1
+    assert main(["plot", json_file, "-o", str(tmp_path / "curves.xyz")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_running_out_of_memory_is_one_line(capsys):
+    import tensorflow as tf
+
+    def exhausted(argv):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    assert command.run("stylize", exhausted, []) == 2
+    assert capsys.readouterr().err == "nst-tf stylize: out of memory; try a smaller --size\n"
+
+
+def test_a_full_disk_does_not_lose_the_run(pictures, tmp_path, capsys, monkeypatch):
+    """A snapshot that cannot be written ends the run, whose best image is then saved."""
+    from nst_tf import images
+    from nst_tf.errors import PictureError
+
+    save = images.save
+
+    def full_for_snapshots(picture, path, *options):
+        if "-0002" in str(path):
+            raise PictureError(f"cannot write {path}: No space left on device")
+        save(picture, path, *options)
+
+    monkeypatch.setattr(images, "save", full_for_snapshots)
+    out = tmp_path / "out.png"
+    code = run(
+        *pictures, "-o", str(out), "--size=32", "--iterations=9", "--snapshots=2",
+        "--weights=random", "--quiet",
+    )  # fmt: skip
+    assert code == 2 and "No space left" in capsys.readouterr().err
+    assert out.exists() and out.with_suffix(".json").exists()

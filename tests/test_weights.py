@@ -1,0 +1,205 @@
+import socket
+
+import h5py
+import keras_reference
+import numpy as np
+import pytest
+
+from nst_tf import layers, normalisation, vgg
+from nst_tf import weights as weights_module
+from nst_tf.errors import WeightsError
+
+
+def same(found, expected) -> bool:
+    return all(
+        np.array_equal(found.kernels[name], expected.kernels[name])
+        and np.array_equal(found.biases[name], expected.biases[name])
+        for name in layers.NAMES
+    )
+
+
+def with_biases(weights):
+    """Random weights have zero biases; these tell a bias that was lost."""
+    draw = np.random.default_rng(7)
+    biases = {
+        name: draw.standard_normal(bias.shape).astype(np.float32)
+        for name, bias in weights.biases.items()
+    }
+    return weights_module.Weights(weights.kernels, biases, "with biases")
+
+
+def test_the_legacy_layout_of_keras_applications(vgg19_file, vgg19):
+    model = keras_reference.network(vgg19_file)
+    for name in layers.NAMES:
+        kernel, bias = model.get_layer(keras_reference.keras_name(name)).get_weights()
+        np.testing.assert_array_equal(vgg19.kernels[name], kernel)
+        np.testing.assert_array_equal(vgg19.biases[name], bias)
+
+
+def test_the_weights_h5_that_keras_writes(random_weights, tmp_path):
+    expected = with_biases(random_weights)
+    path = tmp_path / "vgg19.weights.h5"
+    keras_reference.network(expected).save_weights(path)
+    assert same(weights_module.load(path), expected)
+
+
+def test_npz_round_trip_and_other_peoples_names(random_weights, tmp_path):
+    expected = with_biases(random_weights)
+    expected.save(tmp_path / "ours.npz")
+    found = weights_module.load(tmp_path / "ours.npz")
+    assert same(found, expected) and found.sha256 == expected.sha256
+    theirs = {}
+    for name in layers.NAMES:
+        theirs[f"block{name[4]}_conv{name[6]}_W"] = expected.kernels[name].astype(np.float64)
+        theirs[f"block{name[4]}_conv{name[6]}_b"] = expected.biases[name]
+    np.savez(tmp_path / "theirs.npz", **theirs)
+    assert same(weights_module.load(tmp_path / "theirs.npz"), expected)
+
+
+def test_the_hash_tells_networks_apart(random_weights):
+    assert random_weights.sha256 != with_biases(random_weights).sha256
+    assert len(random_weights.sha256) == 64
+
+
+def test_random_is_seeded_and_as_loud_as_vgg19(random_weights, vgg19, scene):
+    assert same(weights_module.load("random", seed=0), random_weights)
+    assert not same(weights_module.random(1), random_weights)
+    # Comparable losses want comparable features: layer by layer within a factor of four of the
+    # trained network's on a picture that neither was scaled on.
+    random_means = vgg.mean_activations(random_weights, [scene])
+    trained_means = vgg.mean_activations(vgg19, [scene])
+    for name in layers.NAMES:
+        ratio = random_means[name].mean() / trained_means[name].mean()
+        assert 1 / 4 < ratio < 4, name
+
+
+def test_the_environment_variable_names_the_weights(random_weights, tmp_path, monkeypatch):
+    path = tmp_path / "weights.npz"
+    random_weights.save(path)
+    monkeypatch.setenv("NST_TF_WEIGHTS", str(path))
+    assert weights_module.load().source == str(path)
+    monkeypatch.setenv("NST_TF_WEIGHTS", "random")
+    assert weights_module.load().source.startswith("random")
+    monkeypatch.setenv("NST_TF_WEIGHTS", str(tmp_path / "gone.npz"))
+    with pytest.raises(WeightsError, match=r"gone\.npz .from .NST_TF_WEIGHTS"):
+        weights_module.load()
+
+
+def test_no_network_is_one_line_with_the_choices(tmp_path, monkeypatch):
+    """Keras' own download, with every connection refused and an empty cache."""
+
+    def refused(*_args, **_options):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(socket, "create_connection", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    with pytest.raises(WeightsError) as caught:
+        weights_module.load("imagenet")
+    text = str(caught.value)
+    assert "'random'" in text and ".npz" in text and "\n" not in text
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.fixture
+def npz(random_weights, tmp_path):
+    path = tmp_path / "weights.npz"
+    arrays = {f"{name}/kernel": random_weights.kernels[name] for name in layers.NAMES}
+    arrays |= {f"{name}/bias": random_weights.biases[name] for name in layers.NAMES}
+    return path, arrays
+
+
+def rejected(path, *words):
+    with pytest.raises(WeightsError) as caught:
+        weights_module.load(path)
+    text = str(caught.value)
+    assert "\n" not in text and "what works here: 'random'" in text
+    for word in (path.name, *words):
+        assert word in text, text
+
+
+def test_truncated_files(npz, tmp_path):
+    path, arrays = npz
+    np.savez(path, **arrays)
+    truncated(path)
+    rejected(path, "cut short")
+    h5 = tmp_path / "weights.h5"
+    with h5py.File(h5, "w") as file:
+        for key, array in arrays.items():
+            file[key] = array
+    assert weights_module.load(h5).source == str(h5)
+    truncated(h5)
+    rejected(h5, "cut short")
+
+
+def test_files_that_are_something_else(npz, tmp_path):
+    path, arrays = npz
+    rejected(tmp_path / "missing.h5", "no weights file")
+    (tmp_path / "text.h5").write_text("hello")
+    rejected(tmp_path / "text.h5", "not a readable")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    rejected(tmp_path / "empty.npz", "not a readable")
+    np.savez(path, pixels=np.zeros(3))
+    rejected(path, "names no layer")
+    np.savez(path, **{key: value for key, value in arrays.items() if key != "conv4_3/bias"})
+    rejected(path, "no bias of conv4_3")
+
+
+def test_wrong_shapes_and_values(npz):
+    path, arrays = npz
+    pytorch = {**arrays, "conv1_1/kernel": arrays["conv1_1/kernel"].transpose(3, 2, 0, 1)}
+    np.savez(path, **pytorch)
+    rejected(path, "conv1_1", "[64, 3, 3, 3] instead of [3, 3, 3, 64]")
+    np.savez(path, **{**arrays, "conv5_2/bias": np.full(512, np.nan, np.float32)})
+    rejected(path, "conv5_2", "not finite")
+
+
+def test_normalised_filters_have_mean_one_and_compute_the_same(random_weights, scene, painting):
+    """CVPR 2016, section 2: scaled weights, the same function up to each filter's factor."""
+    pictures = [scene, painting]
+    weights = with_biases(random_weights)
+    means = vgg.mean_activations(weights, pictures)
+    normalised = normalisation.normalise(weights, means)
+    # A few random filters are all but silent on two small pictures; those are left so.
+    divisors = {name: np.maximum(mean, 1e-3 * mean.mean()) for name, mean in means.items()}
+    for name, mean in vgg.mean_activations(normalised, pictures).items():
+        np.testing.assert_allclose(mean, means[name] / divisors[name], rtol=2e-3)
+        assert np.mean(np.abs(mean - 1) < 2e-3) > 0.8
+    for pooling in ("max", "avg", "l2"):
+        raw = vgg.build_model(["conv1_2", "conv3_3:pre", "conv5_4"], weights, pooling=pooling)
+        scaled = vgg.build_model(["conv1_2", "conv3_3:pre", "conv5_4"], normalised, pooling=pooling)
+        expected, found = raw(scene[np.newaxis]), scaled(scene[np.newaxis])
+        for name, maps in found.items():
+            quotient = np.asarray(expected[name]) / divisors[name.removesuffix(":pre")]
+            scale = np.abs(quotient).max()
+            np.testing.assert_allclose(maps / scale, quotient / scale, atol=1e-4)
+
+
+def test_imagenet_vgg19_is_known_and_normalised_by_the_bundled_means(vgg19, neckarfront):
+    from nst_tf import images
+
+    assert weights_module.is_imagenet_vgg19(vgg19)
+    normalised = normalisation.normalise(vgg19)
+    means = vgg.mean_activations(normalised, [images.load(neckarfront, 256)])
+    for name in layers.NAMES[:13]:  # what is deeper depends on what the picture shows
+        assert 0.4 < means[name].mean() < 2.5, name
+
+
+def test_any_other_network_is_measured(random_weights):
+    assert not weights_module.is_imagenet_vgg19(random_weights)
+    normalised = normalisation.normalise(random_weights)
+    from nst_tf import assets, images
+
+    bundled = [images.load(path) for path in (assets.SCENE, assets.PAINTING)]
+    for name, mean in vgg.mean_activations(normalised, bundled).items():
+        assert np.median(mean) == pytest.approx(1, rel=0.02), name
+
+
+def test_a_silent_filter_is_not_blown_up(tiny_weights):
+    means = {name: np.array([1.0, 1.0, 1.0, 1e-9]) for name in layers.NAMES}
+    normalised = normalisation.normalise(tiny_weights, means)
+    before = np.abs(tiny_weights.kernels["conv1_1"][..., 3]).max()
+    assert np.abs(normalised.kernels["conv1_1"][..., 3]).max() < 2000 * before
