@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 class NSTError(Exception):
     """Base of every error that nst_tf raises on purpose. Its text is one line."""
 
+    def __init__(self, message: str) -> None:
+        # A file's name, or a library's own words, may hold line breaks.
+        super().__init__(" ".join(message.splitlines()))
+
 
 class SettingsError(NSTError, ValueError):
     """A setting, layer name or argument that cannot be used."""

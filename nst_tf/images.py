@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from nst_tf.errors import PictureError
 
@@ -33,8 +33,14 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".bmp": ("BMP", {}),
 }
 
+#: Beyond this many pixels a side no format here holds a picture; most stop far below.
+MAX_SIZE = 100_000
+
 _SRGB = ImageCms.createProfile("sRGB")
-SRGB_ICC: bytes = ImageCms.ImageCmsProfile(_SRGB).tobytes()
+_DATED = ImageCms.ImageCmsProfile(_SRGB).tobytes()
+#: LittleCMS writes the time of its making into a profile; without it, the same picture is always
+#: the same file.
+SRGB_ICC: bytes = _DATED[:24] + bytes(12) + _DATED[36:]
 
 
 def load(picture: Picture, size: int | None = None) -> np.ndarray:
@@ -51,11 +57,14 @@ def load(picture: Picture, size: int | None = None) -> np.ndarray:
     Raises:
       PictureError: it is no picture that can be read; the text says why.
     """
+    if size is not None and size > MAX_SIZE:
+        raise PictureError(f"a size of {size} pixels is too large: {MAX_SIZE} at most")
     if isinstance(picture, (str, os.PathLike)):
         array = _from_file(Path(picture))
     elif isinstance(picture, Image.Image):
-        with _one_line(f"the PIL image {picture.mode} {picture.size}"):
-            array = _from_pil(picture)
+        what = f"the PIL image {picture.mode} {picture.size}"
+        with _one_line(what):
+            array = _from_pil(picture, what)
     else:
         array = _from_array(picture)
     if size is None:
@@ -65,19 +74,25 @@ def load(picture: Picture, size: int | None = None) -> np.ndarray:
     return resize(array, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+def resize(
+    picture: np.ndarray,
+    height: int,
+    width: int,
+    box: tuple[float, float, float, float] | None = None,
+) -> np.ndarray:
     """Lanczos resampling (area-weighted, so that shrinking does not alias), clipped to [0, 1].
 
     Args:
       picture: float32 [h, w, 3].
       height: pixels of the result.
       width: pixels of the result.
+      box: left, top, right and bottom of the part to take, in pixels; None takes all.
     """
-    if picture.shape[:2] == (height, width):
+    if box is None and picture.shape[:2] == (height, width):
         return picture
     channels = [
         Image.fromarray(np.ascontiguousarray(picture[..., channel])).resize(
-            (width, height), Image.Resampling.LANCZOS
+            (width, height), Image.Resampling.LANCZOS, box
         )
         for channel in range(3)
     ]
@@ -85,12 +100,12 @@ def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Scales a picture, aspect kept, until it covers `height` x `width`, and crops the middle."""
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    rows = max(height, round(picture.shape[0] * scale))
-    columns = max(width, round(picture.shape[1] * scale))
-    top, left = (rows - height) // 2, (columns - width) // 2
-    return resize(picture, rows, columns)[top : top + height, left : left + width]
+    """The largest middle part of a picture with the aspect of `height` x `width`, at that size."""
+    rows, columns = picture.shape[:2]
+    scale = max(height / rows, width / columns)
+    top, left = (rows - height / scale) / 2, (columns - width / scale) / 2
+    box = (left, top, min(columns, left + width / scale), min(rows, top + height / scale))
+    return resize(picture, height, width, box)
 
 
 def to_uint8(picture: np.ndarray) -> np.ndarray:
@@ -129,15 +144,23 @@ def check_target(path: str | os.PathLike[str], bits: int = 8) -> None:
 
 def check_writable(path: Path) -> None:
     """Raises PictureError where a file could not be written at `path`."""
-    folder = path.resolve().parent
-    if path.is_dir():
-        raise PictureError(f"cannot write {path}: it is a directory")
-    if path.exists() and not path.is_file():
-        raise PictureError(f"cannot write {path}: it is not an ordinary file")
-    if not folder.is_dir():
-        raise PictureError(f"cannot write {path}: there is no directory {folder}")
-    if not os.access(folder, os.W_OK):
-        raise PictureError(f"cannot write {path}: no permission in {folder}")
+    try:
+        folder = path.resolve().parent
+        reason = None
+        if path.is_dir():
+            reason = "it is a directory"
+        elif path.exists() and not path.is_file():
+            reason = "it is not an ordinary file"
+        elif not folder.is_dir():
+            reason = f"there is no directory {folder}"
+        elif not os.access(folder, os.W_OK):
+            reason = f"no permission in {folder}"
+        elif len(os.fsencode(path.name)) > 255:
+            reason = "the name is too long"
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a link to itself
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise PictureError(f"cannot write {path}: {reason}")
 
 
 def save(picture: np.ndarray, path: str | os.PathLike[str], bits: int = 8) -> None:
@@ -162,7 +185,10 @@ def save(picture: np.ndarray, path: str | os.PathLike[str], bits: int = 8) -> No
         buffer = io.BytesIO()
         if kind != "BMP":  # which has no place for a profile
             options = {**options, "icc_profile": SRGB_ICC}
-        to_pil(picture).save(buffer, kind, **options)
+        try:
+            to_pil(picture).save(buffer, kind, **options)
+        except (OSError, ValueError) as error:  # a size that the format does not hold
+            raise PictureError(f"cannot write {path} as {kind}: {error}") from error
         data = buffer.getvalue()
     write_atomically(path, data)
 
@@ -174,7 +200,7 @@ def write_atomically(path: Path, data: bytes) -> None:
       PictureError: the folder cannot be written or is full.
     """
     path = path.resolve()  # so that a link stays one
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         try:
             with part.open("xb") as file:
@@ -215,8 +241,8 @@ def _one_line(what: str) -> Iterator[None]:
     """Turns what Pillow and its codecs raise for a bad picture into one PictureError."""
     try:
         with warnings.catch_warnings():
-            # Between one and two times Pillow's limit it warns; beyond, it raises.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Of a large or slightly damaged picture that it reads all the same.
+            warnings.simplefilter("ignore")
             yield
     except PictureError:
         raise
@@ -239,50 +265,73 @@ def _from_file(path: Path) -> np.ndarray:
         data = path.read_bytes()
     except IsADirectoryError as error:
         raise PictureError(f"{path} is a directory, not a picture") from error
-    except OSError as error:
-        raise PictureError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
     if not data:
         raise PictureError(f"{path} is empty")
-    with _one_line(str(path)), Image.open(io.BytesIO(data)) as image:
-        deep = _sixteen_bits(image, data)
-        if deep is None:
+    with _one_line(str(path)):
+        Image.init()
+        # Pillow hands EPS to Ghostscript, a program that a picture should not be able to run.
+        formats = [name for name in Image.OPEN if name != "EPS"]
+        with Image.open(io.BytesIO(data), formats=formats) as image:
             return _from_pil(image, str(path))
-        return _oriented(
-            _from_array(deep, str(path)), image.getexif().get(ExifTags.Base.Orientation)
-        )
 
 
-def _from_pil(image: Image.Image, what: str = "the PIL image") -> np.ndarray:
+def _from_pil(image: Image.Image, what: str) -> np.ndarray:
+    """Float32 RGB of a PIL image. Pillow reads colour of 16 bits at 8; gray keeps to 8 with it."""
+    if 0 in image.size:
+        raise PictureError(f"{what} has no pixels")
     # A phone's MPO file holds a second view behind the picture; the others here are animations
     # or documents, of which nobody can say which page is meant.
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
         raise PictureError(f"{what} is animated or has pages ({frames}): save one as a picture")
+    tags: Any = getattr(image, "tag_v2", {})
+    if tags.get(284) == 2 and tags.get(258, (8,))[0] > 8:
+        raise PictureError(f"{what} holds 16 bits in planes, which Pillow misreads: save it anew")
     image.load()
     profile = image.info.get("icc_profile")
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         return _from_array(np.asarray(image, np.float32), what)
-    if image.mode.startswith("I"):  # 16 bits of gray, which Pillow may hold in 32
-        gray = np.asarray(image)
-        if gray.min() < 0 or gray.max() > 65535:
-            raise PictureError(f"{what} holds gray values beyond 16 bits: save it with 8 or 16")
-        return _from_array(gray.astype(np.uint16), what)
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        image = image.convert("RGB")
-    if image.mode in ("P", "1", "PA"):
-        image = image.convert("RGB")
-    image = _to_srgb(image, profile, what)
+    if image.mode.startswith("I"):
+        image = _gray_of_8_bits(image, tags, what)
+    image, alpha = _without_alpha(image)
+    image = _to_srgb(image, profile)
     if alpha is not None:
-        white = Image.new("RGB", image.size, "white")
-        image = Image.composite(image, white, alpha)
+        image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
     return np.asarray(image, np.float32) / 255
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None, what: str) -> Image.Image:
+def _gray_of_8_bits(image: Image.Image, tags: Any, what: str) -> Image.Image:
+    """Gray of 12 or 16 bits, which Pillow may hold in 32, scaled to 8; its own way is to clip."""
+    gray = np.asarray(image).astype(np.int64)
+    top = 4095 if tags.get(258) == (12,) else 65535
+    if gray.min() < 0 or gray.max() > top:
+        raise PictureError(f"{what} holds gray values beyond 16 bits: save it with 8 or 16")
+    clear = image.info.get("transparency")
+    if tags.get(262) == 0:  # TIFF's WhiteIsZero
+        gray = top - gray
+    scaled = Image.fromarray((gray * (255 / top) + 0.5).astype(np.uint8))
+    if clear is None:
+        return scaled
+    opaque = Image.fromarray(np.where(gray == clear, 0, 255).astype(np.uint8))
+    return Image.merge("LA", (scaled, opaque))
+
+
+def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The colours and the transparency of an image; gray stays gray, for its own profile."""
+    if image.mode in ("La", "RGBa"):  # premultiplied
+        image = image.convert(image.mode.upper())
+    if image.mode == "LA":
+        return image.getchannel("L"), image.getchannel("A")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return image.convert("RGB"), image.getchannel("A")
+    return image, None
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Converts by the embedded profile where it has one that fits, else as Pillow converts."""
     if image.mode not in ("RGB", "L", "CMYK", "LAB"):
         image = image.convert("RGB")
@@ -299,45 +348,12 @@ def _to_srgb(image: Image.Image, profile: bytes | None, what: str) -> Image.Imag
     return image.convert("RGB")
 
 
-def _sixteen_bits(image: Image.Image, data: bytes) -> np.ndarray | None:
-    """The pixels of a 16-bit PNG or TIFF in colour, of which Pillow drops the lower byte.
-
-    None for every other picture, and where a profile other than sRGB must be converted: LittleCMS
-    as Pillow binds it has no 16-bit colour, and a right colour matters more than the lower byte.
-    """
-    raw_modes = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
-    if "16" not in raw_modes or image.mode not in ("RGB", "RGBA", "LA"):
-        return None
-    profile = image.info.get("icc_profile")
-    if profile and profile != SRGB_ICC:
-        return None
-    if image.format == "PNG":
-        import tensorflow as tf
-
-        image.load()  # for Pillow's word on a damaged file
-        return tf.io.decode_png(data, dtype=tf.uint16).numpy()
-    if image.format == "TIFF" and getattr(image, "n_frames", 1) == 1:
-        import tifffile
-
-        pixels = tifffile.imread(io.BytesIO(data))
-        planar = pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4)
-        return np.moveaxis(pixels, 0, -1) if planar else pixels
-    return None
-
-
-def _oriented(array: np.ndarray, orientation: int | None) -> np.ndarray:
-    """Turns pixels upright by EXIF's orientation, 1 to 8, where Pillow did not read them."""
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if orientation in (5, 6, 7, 8):
-        array = np.swapaxes(array, 0, 1)
-    return np.ascontiguousarray(array)
-
-
 def _from_array(picture: Any, what: str = "the array") -> np.ndarray:
-    array = np.asarray(picture)
+    try:
+        array = np.asarray(picture)
+    except ValueError as error:  # a ragged list
+        raise PictureError(f"{what} cannot be read: {error}") from error
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 2:

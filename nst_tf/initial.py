@@ -12,12 +12,17 @@ from nst_tf.errors import SettingsError
 
 KINDS = ("content", "style", "noise", "blank")
 
+#: Standard deviation of the noise around mid-gray, black to white being 1. Faint, as in the papers'
+#: own code (one gray level): the losses hardly see the finest grain, so what noise an image starts
+#: with it keeps.
+NOISE = 0.01
+
 
 def image(init: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
     """The image that a run starts from.
 
     Args:
-      init: `content`; `style`, the first style image; `noise`, white noise, uniform in [0, 1];
+      init: `content`; `style`, the first style image; `noise`, faint white noise around mid-gray;
         `blank`, mid-gray; the path of a picture; or a mix, `content=0.7,noise=0.3`, whose shares
         are scaled to sum to 1. What has another shape than the content image is scaled to cover it
         and cropped.
@@ -45,7 +50,7 @@ def parse(init: str) -> dict[str, float]:
     Raises:
       SettingsError: it is neither a kind, nor a file, nor a mix of them.
     """
-    if init in KINDS or Path(init).is_file():
+    if init in KINDS or _is_file(init):
         return {init: 1.0}
     shares: dict[str, float] = {}
     for part in init.split(","):
@@ -54,15 +59,22 @@ def parse(init: str) -> dict[str, float]:
             share = float(number)
         except ValueError:
             share = -1.0
-        if not separator or not (kind in KINDS or Path(kind).is_file()) or not 0 <= share < 1e9:
+        if not separator or not (kind in KINDS or _is_file(kind)) or not 0 <= share < 1e9:
             raise SettingsError(
                 f"init {init!r}: {part.strip()!r} is no file and none of {', '.join(KINDS)}; "
                 "a mix reads content=0.7,noise=0.3"
             )
-        shares[kind] = share
+        shares[kind] = shares.get(kind, 0.0) + share
     if not sum(shares.values()) > 0:
         raise SettingsError(f"init {init!r}: at least one share must be above 0")
     return shares
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no file system takes such a name
+        return False
 
 
 def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
@@ -72,7 +84,8 @@ def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int
     if kind == "style":
         return images.cover(styles[0], height, width)
     if kind == "noise":
-        return np.random.default_rng(seed).random(content.shape, np.float32)
+        noise = np.random.default_rng(seed).standard_normal(content.shape, np.float32)
+        return np.clip(0.5 + NOISE * noise, 0, 1)
     if kind == "blank":
         return np.full_like(content, 0.5)
     return images.cover(images.load(kind), height, width)

@@ -60,7 +60,7 @@ def parse(text: str) -> Layer:
     Raises:
       SettingsError: `text` names no layer of VGG19.
     """
-    match = _NOTATION.fullmatch(text.strip())
+    match = _NOTATION.fullmatch(str(text).strip())
     if match:
         block, index = match[1] or match[3], match[2] or match[4]
         name = f"conv{block}_{index}"
@@ -88,6 +88,6 @@ def check_size(height: int, width: int, layers: Iterable[Layer]) -> None:
     least = smallest_size(layers)
     if min(height, width) < least:
         raise SettingsError(
-            f"a picture of {width}x{height} pixels is too small for {deepest(layers)}: "
+            f"{width}x{height} pixels are too few for {deepest(layers)}: "
             f"it takes at least {least}x{least}"
         )

@@ -66,7 +66,7 @@ PRESETS = MappingProxyType(
             content_layers={"conv4_2": 1.0},
             style_layers={f"conv{block}_1": 1 / 5 for block in range(1, 6)},
             content_weight=1.0,
-            style_weight=100.0,
+            style_weight=10.0,
             evaluations=300,
         ),
         # G ← G − η ∂L/∂G from white noise, looked at after 100, 200 and 400 iterations: the

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+import numbers
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from nst_tf import choices, layers
@@ -75,37 +78,42 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
-            weights = {str(layers.parse(key)): w for key, w in getattr(self, name).items()}
-            object.__setattr__(self, name, weights)
-            for key, weight in weights.items():
-                _number(f"the weight of {key} in {name}", weight, least=0)
+            self._set(name, _layer_weights(name, getattr(self, name)))
         if not self.content_layers and not self.style_layers:
             raise SettingsError("name at least one content layer or style layer")
-        for name in ("style_blend", "snapshots"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("content_weight", "style_weight", "tv_weight"):
-            _number(name, getattr(self, name), least=0)
-        for weight in self.style_blend:
-            _number("style_blend", weight, least=0)
+            self._set(name, _number(name, getattr(self, name)))
+        self._set("style_blend", _each("style_blend", self.style_blend, _number))
         if self.style_blend and sum(self.style_blend) == 0:
             raise SettingsError("style_blend: at least one weight must be above 0")
+        if self.learning_rate is not None:
+            self._set("learning_rate", _number("learning_rate", self.learning_rate))
+            if self.learning_rate == 0:
+                raise SettingsError("learning_rate is 0: use a number above 0")
         for name, least in (("size", 1), ("style_size", 1), ("iterations", 0), ("evaluations", 1)):
             if getattr(self, name) is not None:
-                _integer(name, getattr(self, name), least)
-        _integer("snapshot_every", self.snapshot_every, 0)
-        _integer("seed", self.seed, 0)
-        for iteration in self.snapshots:
-            _integer("snapshots", iteration, 1)
-        if self.learning_rate is not None:
-            _number("learning_rate", self.learning_rate, least=0, above=True)
+                self._set(name, _integer(name, getattr(self, name), least))
         if self.iterations is None and self.evaluations is None:
             raise SettingsError("set iterations or evaluations: one of them must end the run")
+        for name in ("snapshot_every", "seed"):
+            self._set(name, _integer(name, getattr(self, name), 0))
+        self._set("snapshots", _each("snapshots", self.snapshots, partial(_integer, least=1)))
+        for name in ("normalise", "rescale_pooling"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}: use True or False")
+        if not isinstance(self.init, (str, os.PathLike)):
+            raise SettingsError(f"init is {self.init!r}: use a word or a path")
+        self._set("init", os.fspath(self.init))
         choices.check("content_loss", self.content_loss, choices.CONTENT_LOSSES)
         choices.check("style_loss", self.style_loss, choices.STYLE_LOSSES)
         choices.check("tv_loss", self.tv_loss, choices.TV_LOSSES)
         choices.check("pooling", self.pooling, choices.POOLINGS)
         choices.check("padding", self.padding, choices.PADDINGS)
         choices.check("optimizer", self.optimizer, choices.OPTIMIZERS)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Replaces a field by its checked, plain form, which frozen dataclasses allow only here."""
+        object.__setattr__(self, name, value)
 
     @property
     def layers(self) -> list[str]:
@@ -147,13 +155,30 @@ class Settings:
         return dataclasses.asdict(self)
 
 
-def _number(name: str, value: Any, least: float, above: bool = False) -> None:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not (value > least if above else value >= least) or value == float("inf"):
-        bound = f"above {least:g}" if above else f"of at least {least:g}"
-        raise SettingsError(f"{name} is {value!r}: use a finite number {bound}")
+def _layer_weights(name: str, weights: Any) -> dict[str, float]:
+    if not isinstance(weights, Mapping):
+        raise SettingsError(f"{name} is {weights!r}: use a dictionary of layers and weights")
+    return {
+        str(layers.parse(key)): _number(f"the weight of {key} in {name}", weight)
+        for key, weight in weights.items()
+    }
 
 
-def _integer(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
+        raise SettingsError(f"{name} is {values!r}: use a list of numbers")
+    return tuple(check(name, value) for value in values)
+
+
+def _number(name: str, value: Any) -> float:
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not good or not 0 <= float(value) < float("inf"):
+        raise SettingsError(f"{name} is {value!r}: use a finite number of at least 0")
+    return float(value)
+
+
+def _integer(name: str, value: Any, least: int) -> int:
+    good = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not good or int(value) < least:
         raise SettingsError(f"{name} is {value!r}: use a whole number of at least {least}")
+    return int(value)

@@ -163,6 +163,8 @@ class StyleTransfer:
             self.settings = presets.settings(preset, **overrides)
         settings = self.settings
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
+        if not styles:
+            raise SettingsError("name at least one style image")
         if settings.style_blend and len(settings.style_blend) != len(styles):
             raise SettingsError(
                 f"{len(settings.style_blend)} weights in style_blend for {len(styles)} "
@@ -170,9 +172,13 @@ class StyleTransfer:
             )
         self.content = images.load(content, settings.size)
         self.styles = [images.load(one, settings.style_size or settings.size) for one in styles]
-        for picture in (self.content, *self.styles):
+        for source, picture in zip((content, *styles), (self.content, *self.styles), strict=True):
             height, width = picture.shape[:2]
-            layers.check_size(height, width, map(layers.parse, settings.layers))
+            try:
+                layers.check_size(height, width, map(layers.parse, settings.layers))
+            except SettingsError as error:
+                name = source if isinstance(source, (str, os.PathLike)) else "a picture"
+                raise SettingsError(f"{name}: {error}") from error
         self._start = initial.image(settings.init, self.content, self.styles, settings.seed)
         self.weights = weights_module.load(weights, seed=settings.seed)
         self._inputs = {"content": _identity(content), "styles": [_identity(s) for s in styles]}

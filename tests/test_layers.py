@@ -29,5 +29,7 @@ def test_smallest_size_and_its_error():
     assert layers.smallest_size([layers.Layer("conv1_1")]) == 1
     assert layers.smallest_size(map(layers.parse, ["conv1_1", "conv5_1"])) == 16
     layers.check_size(16, 40, [layers.Layer("conv5_1")])
-    with pytest.raises(SettingsError, match=r"40x15 .* conv5_1: it takes at least 16x16"):
+    with pytest.raises(
+        SettingsError, match=r"40x15 pixels are too few for conv5_1: it takes at least 16x16"
+    ):
         layers.check_size(15, 40, [layers.Layer("conv5_1")])

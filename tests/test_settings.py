@@ -104,7 +104,7 @@ def test_snapshots_due():
         ({"content_weight": -1}, "content_weight is -1: use a finite number of at least 0"),
         ({"style_weight": float("nan")}, "style_weight is nan"),
         ({"tv_weight": float("inf")}, "tv_weight is inf"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0: use a finite number above 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0: use a number above 0"),
         ({"style_layers": {"conv1_1": -2}}, "conv1_1 in style_layers is -2"),
         ({"style_layers": {}, "content_layers": {}}, "at least one content layer or style layer"),
         ({"style_blend": (0, 0)}, "at least one weight must be above 0"),

@@ -155,7 +155,9 @@ def test_a_step_that_is_not_finite_is_rejected_and_the_run_goes_on(stylize, opti
     assert np.isfinite(result.array).all()
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "gd", "tfp-lbfgs"])
+@pytest.mark.parametrize(
+    "optimizer", ["lbfgs", "adam", "gd", pytest.param("tfp-lbfgs", marks=pytest.mark.slow)]
+)
 def test_lasting_failure_is_an_error_that_carries_the_best_image(stylize, optimizer):
     run = stylize(optimizer=optimizer, evaluations=500)
     poison(run, after=9, times=10**6)

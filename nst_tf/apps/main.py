@@ -23,9 +23,12 @@ Commands (each has its own --help):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `nst-tf` with the arguments after the program's name; returns the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    if not argv or argv[0] in ("-h", "--help", "help"):
+    if argv[:1] in (["-h"], ["--help"], ["help"]):
         print(_USAGE + "\n".join(f"  {name:10} {what}" for name, what in APPS.items()))
-        return 0 if argv else command.BAD_INPUT
+        return 0
+    if not argv:
+        print(f"nst-tf: name a command: {', '.join(APPS)}, or --help", file=sys.stderr)
+        return command.BAD_INPUT
     if argv[0] == "--version":
         from nst_tf.version import __version__
 

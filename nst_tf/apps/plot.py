@@ -19,6 +19,9 @@ the total loss of each. Needs matplotlib (pip install 'nst_tf[plot]').
 """
 
 
+_TERMS = ("content", "style", "tv")
+
+
 def define_flags() -> flags.FlagValues:
     """The command's flags, apart from absl's global ones."""
     values = flags.FlagValues()
@@ -52,7 +55,7 @@ def main(argv: list[str]) -> int:
         label = "total" if len(runs) == 1 else Path(path).stem
         axes.plot(evaluations, [row["total"] for row in history], label=label)
         if len(runs) == 1:
-            for term in ("content", "style", "tv"):
+            for term in _TERMS:
                 weight = run["settings"][f"{term}_weight"]
                 if weight:
                     curve = [weight * row[term] for row in history]
@@ -71,8 +74,12 @@ def main(argv: list[str]) -> int:
 def _read(path: Path) -> dict[str, Any]:
     try:
         run = json.loads(path.read_text())
-        if not run["history"] or "settings" not in run:
-            raise KeyError("history")
+        for term in _TERMS:
+            float(run["settings"][f"{term}_weight"])
+        for row in run["history"]:
+            [float(row[key]) for key in ("evaluations", "total", *_TERMS)]
+        if not run["history"]:
+            raise ValueError("no history")
     except OSError as error:
         raise NSTError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

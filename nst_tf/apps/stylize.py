@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -164,7 +165,7 @@ def main(argv: list[str]) -> int:
         return 0
     settings = settings_from(values)
     output = Path(values.output)
-    _check_targets(values, arguments)
+    _check_targets(values, settings, arguments)
 
     command.import_tensorflow()
     from nst_tf import callbacks
@@ -195,7 +196,7 @@ def main(argv: list[str]) -> int:
     return command.INTERRUPTED if result.stopped == "interrupted" else 0
 
 
-def _check_targets(values: flags.FlagValues, inputs: list[str]) -> None:
+def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[str]) -> None:
     """Finds out before the long work, not after it, that a result cannot be written."""
     images.check_target(values.output, values.bits)
     images.check_writable(Path(values.output).with_suffix(".json"))
@@ -205,8 +206,10 @@ def _check_targets(values: flags.FlagValues, inputs: list[str]) -> None:
         targets.append(Path(values.sheet))
     if len({target.resolve() for target in targets}) < len(targets):
         raise PictureError(f"--output and --sheet are both {values.output}: name two files")
+    if settings.init not in initial.KINDS:
+        inputs = [*inputs, *initial.parse(settings.init)]
     for target in targets:
-        if any(target.resolve() == Path(picture).resolve() for picture in inputs):
+        if any(target.resolve() == Path(os.path.realpath(picture)) for picture in inputs):
             raise PictureError(f"{target} is one of the pictures to read: name another output")
 
 
