@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -360,7 +361,8 @@ class StyleTransfer:
             "versions": {
                 "python": platform.python_version(),
                 "tensorflow": tf.__version__,
-                "keras": tf.keras.__version__,
+                # Keras 2 does not tell it by way of tf.keras.
+                "keras": getattr(tf.keras, "__version__", None) or metadata.version("keras"),
                 "numpy": np.__version__,
                 "pillow": pillow_version,
             },
