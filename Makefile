@@ -8,19 +8,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ASSETS := nst_tf/assets
-# weights of the demo; a VGG19 file makes it the real thing
-WEIGHTS ?= random
+# the demo's network; 'imagenet' or a VGG19 file makes it the real thing
+WEIGHTS ?= auto
 
 .PHONY: demo test quick check clean
 
 demo: $(VENV)/installed
 	@mkdir -p demo
 	$(BIN)/nst-tf stylize $(ASSETS)/scene.png $(ASSETS)/painting.png --weights=$(WEIGHTS) \
-	    --size=384 --evaluations=60 -o demo/pastiche.png --sheet=demo/sheet.png
+	    --size=384 --evaluations=200 -o demo/pastiche.png --sheet=demo/sheet.png
 	@echo
 	@echo "The pastiche is demo/pastiche.png; demo/sheet.png shows content | style | result."
-	@[ "$(WEIGHTS)" != random ] || echo "It was made with random weights: colours move, but" \
-	    "brush strokes need trained ones. Try: make demo WEIGHTS=imagenet (an 80 MB download)"
 
 test: check
 	$(BIN)/python -m pytest

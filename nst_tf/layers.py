@@ -31,6 +31,10 @@ CHANNELS: dict[str, int] = {
 #: The 16 names, first to last.
 NAMES: tuple[str, ...] = tuple(CHANNELS)
 
+#: The networks known here, by how many times fewer channels than VGG19 they have: VGG19 itself and
+#: the built-in `mini`, each with its layers.
+NETWORKS: dict[int, tuple[str, ...]] = {1: NAMES, 4: NAMES[: NAMES.index("conv5_1") + 1]}
+
 _NOTATION = re.compile(r"(?:conv(\d)_(\d)|block(\d)_conv(\d))(:pre)?")
 
 

@@ -111,6 +111,33 @@ def total_variation(image: tf.Tensor, form: str = "squared") -> tf.Tensor:
     return tf.reduce_sum(size(down), axis=(1, 2, 3)) + tf.reduce_sum(size(right), axis=(1, 2, 3))
 
 
+def content_width_factor(form: str, ratio: float) -> float:
+    """What the content loss of a network with fewer channels is multiplied by.
+
+    A distilled network h stands for VGG19's features t ≈ E h with a scaled isometry E, E Eᵀ = r I,
+    r being VGG19's channels by its own: |Δt|² = r |Δh|². The factor makes every form as large as
+    VGG19's, so that a preset means the same with both.
+
+    Args:
+      form: one of `choices.CONTENT_LOSSES`.
+      ratio: r, 1 for VGG19 itself.
+    """
+    return {"half-sum": ratio, "mean": 1.0, "l2": ratio**0.5}[form]
+
+
+def style_width_factor(form: str, ratio: float) -> float:
+    """What the style loss of a network with fewer channels is multiplied by.
+
+    As `content_width_factor`; for Gram matrices |ΔG(t)| = r |ΔG(h)|.
+
+    Args:
+      form: one of `choices.STYLE_LOSSES`.
+      ratio: r, 1 for VGG19 itself.
+    """
+    factors = {"gatys2015": 1.0, "gram-mean": 1.0, "gram-mean-channels": ratio**-2, "l2": ratio}
+    return factors[form]
+
+
 def _root(square: tf.Tensor) -> tf.Tensor:
     """√x whose gradient at 0 is 0, not infinite: started from the content, |C(x) − C(p)| is 0."""
     positive = square > 0

@@ -165,13 +165,15 @@ class Objective(tf.Module):
         features = self._model(image)
         by_layer: dict[str, tf.Tensor] = {}
         for name in self._content_layers:
-            target = self._content_targets[name]
-            by_layer[f"content/{name}"] = losses.content_loss(features[name], target, content_form)
+            maps, target = features[name], self._content_targets[name]
+            factor = losses.content_width_factor(content_form, _width_ratio(name, maps))
+            loss = losses.content_loss(maps, target, content_form)
+            by_layer[f"content/{name}"] = factor * loss
         for name in self._style_layers:
-            gram = losses.gram_matrix(features[name])
-            by_layer[f"style/{name}"] = losses.style_loss(
-                gram, self._style_targets[name], style_form
-            )
+            maps, target = features[name], self._style_targets[name]
+            factor = losses.style_width_factor(style_form, _width_ratio(name, maps))
+            loss = losses.style_loss(losses.gram_matrix(maps), target, style_form)
+            by_layer[f"style/{name}"] = factor * loss
         by_layer = {name: tf.squeeze(loss, 0) for name, loss in by_layer.items()}
         terms = {
             kind: tf.add_n(
@@ -187,6 +189,11 @@ class Objective(tf.Module):
         terms["tv"] = tf.squeeze(losses.total_variation(image, tv_form), 0)
         total = tf.add_n([self.weights[kind] * loss for kind, loss in terms.items()])
         return {"total": total, **terms, **by_layer}
+
+
+def _width_ratio(name: str, maps: tf.Tensor) -> float:
+    """How many times fewer channels than VGG19's layer these feature maps have."""
+    return layers.CHANNELS[layers.parse(name).name] / int(maps.shape[-1])
 
 
 def _scalar(value: float) -> tf.Variable:

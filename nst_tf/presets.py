@@ -10,8 +10,9 @@ from nst_tf.settings import Settings
 
 DEFAULT = "gatys2016"
 
-# A preset is normalised where its loss weights were published for features of about 1: Gatys et
-# al.'s normalised VGG19, or torchvision's, which sees inputs in [0, 1].
+# Whether a preset normalises the network follows from its loss weights: they balance content and
+# style only at the scale of features that they were chosen for, since content loss grows with its
+# square and style loss with its fourth power.
 PRESETS = MappingProxyType(
     {
         # Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style", arXiv:1508.06576:
@@ -32,7 +33,9 @@ PRESETS = MappingProxyType(
         ),
         # Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks",
         # CVPR 2016, as in the code released with it: mean squared errors, Gram / M, weights
-        # 1e3 / n² for n channels, max pooling, L-BFGS from the content image.
+        # 1e3 / n² for n channels, max pooling, L-BFGS from the content image. At the scale of raw
+        # VGG19 features these weights give the paper's pictures; with every mean activation scaled
+        # to 1, as the paper's section 2 describes, they leave the photo almost as it is.
         "gatys2016": Settings(
             content_loss="mean",
             style_loss="gram-mean",
@@ -45,7 +48,8 @@ PRESETS = MappingProxyType(
             evaluations=500,
         ),
         # The form of PyTorch's "Neural Transfer Using PyTorch" tutorial (A. Jacq): Gram / (N M),
-        # the first five convolutions before their ReLU, content of the fourth, α = 1, β = 1e6.
+        # the first five convolutions before their ReLU, content of the fourth, α = 1, β = 1e6. It
+        # was chosen for torchvision's VGG19, whose inputs are about 1, so: normalised.
         "content1-style1e6": Settings(
             content_loss="mean",
             style_loss="gram-mean-channels",

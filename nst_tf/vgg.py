@@ -138,6 +138,10 @@ def build_model(
     choices.check("padding", padding, choices.PADDINGS)
     places = {key: layers.parse(key) for key in wanted}
     last = layers.deepest(places.values()).name
+    if last not in weights.kernels:
+        raise SettingsError(
+            f"{last} is not in the network {weights.source}: it ends at {list(weights.kernels)[-1]}"
+        )
     found: dict[layers.Layer, Any] = {}
 
     inputs = keras.Input((None, None, 3), name="picture", dtype=tf.as_dtype("float32"))
@@ -181,7 +185,7 @@ def mean_activations(
     Returns:
       float64 [channels] by layer name.
     """
-    model = build_model(layers.NAMES, weights, **options)
+    model = build_model(tuple(weights.kernels), weights, **options)
     statistics = tf.function(
         lambda picture: {
             name: (tf.reduce_sum(maps, axis=(0, 1, 2)), tf.reduce_prod(tf.shape(maps)[1:3]))

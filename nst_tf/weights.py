@@ -1,4 +1,4 @@
-"""Where VGG19's numbers come from: Keras' ImageNet download, a file, or a seeded random draw."""
+"""Where the network's numbers come from: Keras' download, a file, the built-in `mini`, a draw."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,30 +76,45 @@ def fingerprint(weights: Weights) -> str:
 
 
 def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 0) -> Weights:
-    """VGG19's weights from wherever `source` says.
+    """The network's weights from wherever `source` says.
 
     Args:
-      source: `imagenet` (keras.applications' download, kept in Keras' cache), `random`, a file
-        (`.h5`, `.weights.h5` or `.npz`), weights already loaded, or None for the file or name in
-        the environment variable `NST_TF_WEIGHTS` and, where that is not set, `imagenet`.
+      source: `imagenet` (keras.applications' VGG19, kept in Keras' cache); `mini` (the built-in
+        network, VGG19's layers up to conv5_1 with a quarter of the channels); `random`; a file
+        (`.h5`, `.weights.h5` or `.npz`); weights already loaded; `auto` for the file or name in
+        the environment variable `NST_TF_WEIGHTS`, else `imagenet` if it is in Keras' cache, else
+        `mini`. None is like `auto`, but without the variable always `imagenet`.
       seed: of the random draw.
 
     Raises:
-      WeightsError: they cannot be had or are not VGG19's; its text says which choices work here.
+      WeightsError: they cannot be had or do not fit; its text says which choices work here.
     """
     if isinstance(source, Weights):
         return source
     origin = ""
-    if source is None:
-        source = os.environ.get(ENVIRONMENT_VARIABLE) or "imagenet"
-        origin = f" (from ${ENVIRONMENT_VARIABLE})" if ENVIRONMENT_VARIABLE in os.environ else ""
+    if source is None or source == "auto":
+        named = os.environ.get(ENVIRONMENT_VARIABLE)
+        origin = f" (from ${ENVIRONMENT_VARIABLE})" if named else ""
+        cached = source is None or _keras_cache().is_file()
+        source = named or ("imagenet" if cached else "mini")
     if not isinstance(source, (str, os.PathLike)):
         raise WeightsError(f"weights are {source!r}: use a name or a path; {_choices()}")
     if source == "imagenet":
         return _imagenet()
+    if source == "mini":
+        return replace(_from_file(assets.MINI, ""), source="mini (built in, distilled from VGG19)")
     if source == "random":
         return random(seed)
     return _from_file(Path(source), origin)
+
+
+def alternative(weights: Weights) -> str:
+    """In a few words, which other network there is and how to get it."""
+    if weights.source.startswith("mini"):
+        return "for the whole VGG19: --weights=imagenet, or a file"
+    if weights.source.startswith("random"):
+        return "no brush strokes; for these: --weights=mini or imagenet"
+    return "for a fast preview: --weights=mini"
 
 
 def random(seed: int = 0) -> Weights:
@@ -152,7 +167,7 @@ def _keras_cache() -> Path:
 
 def _choices() -> str:
     """The choices that work on this machine, for the end of an error's line."""
-    works = ["'random' (no brush strokes)"]
+    works = ["'mini' (built in)", "'random' (no brush strokes)"]
     if _keras_cache().is_file():
         works.insert(0, "'imagenet' (in Keras' cache)")
     path = os.environ.get(ENVIRONMENT_VARIABLE)
@@ -250,8 +265,12 @@ def _recognise(
             (kernels if array.ndim == 4 else biases)[name] = array.astype(np.float32)
     if not kernels and not biases:
         raise WeightsError(f"{where} holds no VGG19: it names no layer conv1_1; {_choices()}")
+    widths = biases.get("conv1_1", np.zeros(64)).shape[0]
+    ratio = layers.CHANNELS["conv1_1"] // max(widths, 1)
+    names = layers.NETWORKS.get(ratio, layers.NAMES)
     shape_in = 3
-    for name, channels in layers.CHANNELS.items():
+    for name in names:
+        channels = layers.CHANNELS[name] // (ratio if ratio in layers.NETWORKS else 1)
         for found, kind, shape in (
             (kernels, "kernel", (3, 3, shape_in, channels)),
             (biases, "bias", (channels,)),
@@ -266,9 +285,7 @@ def _recognise(
             if not np.isfinite(found[name]).all():
                 raise WeightsError(f"{where}: the {kind} of {name} is not finite; {_choices()}")
         shape_in = channels
-    return {name: kernels[name] for name in layers.NAMES}, {
-        name: biases[name] for name in layers.NAMES
-    }
+    return {name: kernels[name] for name in names}, {name: biases[name] for name in names}
 
 
 def _layer_of(key: str) -> str | None:

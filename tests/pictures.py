@@ -9,30 +9,44 @@ import numpy as np
 
 def profile(colour_space, gamma, colorants=()):
     """An ICC 2.1 display profile: a gamma, and for RGB the colorants in XYZ (D50)."""
-
-    def fixed(*numbers):
-        return b"".join(struct.pack(">i", round(number * 65536)) for number in numbers)
-
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    if colour_space == b"GRAY":
+        return _icc(b"mntrGRAYXYZ ", {b"kTRC": curve})
+    tags = {}
+    for letter, colorant in zip("rgb", colorants, strict=True):
+        tags[f"{letter}XYZ".encode()] = b"XYZ \0\0\0\0" + _fixed(*colorant)
+        tags[f"{letter}TRC".encode()] = curve
+    return _icc(b"mntrRGB XYZ ", tags)
+
+
+def black_ink_only():
+    """An ICC 2.1 profile of a printer whose cyan, magenta and yellow are water."""
+    ramp = bytes(range(256))
+    corners = b"".join(bytes([0 if ink % 2 else 255, 128, 128]) for ink in range(2**4))  # Lab
+    table = b"mft1\0\0\0\0\4\3\2\0" + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    return _icc(b"prtrCMYKLab ", {b"A2B0": table + 4 * ramp + corners + 3 * ramp})
+
+
+def _fixed(*numbers):
+    return b"".join(struct.pack(">i", round(number * 65536)) for number in numbers)
+
+
+def _icc(spaces, tags):
+    white = _fixed(0.9642, 1.0, 0.8249)
     tags = {
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"t\0" + b"\0" * 78,
         b"cprt": b"text\0\0\0\0none\0\0\0\0",
-        b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642, 1.0, 0.8249),
+        b"wtpt": b"XYZ \0\0\0\0" + white,
+        **tags,
     }
-    if colour_space == b"RGB ":
-        for letter, colorant in zip(b"rgb", colorants, strict=True):
-            tags[bytes([letter]) + b"XYZ"] = b"XYZ \0\0\0\0" + fixed(*colorant)
-            tags[bytes([letter]) + b"TRC"] = curve
-    else:
-        tags[b"kTRC"] = curve
     table, body = struct.pack(">I", len(tags)), b""
     for name, content in tags.items():
         content += b"\0" * (-len(content) % 4)
         table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(content))
         body += content
-    header = struct.pack(">I", 128 + len(table) + len(body)) + b"none\x02\x10\0\0mntr"
-    header += colour_space + b"XYZ " + struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp"
-    header = header.ljust(68, b"\0") + fixed(0.9642, 1.0, 0.8249)
+    header = struct.pack(">I", 128 + len(table) + len(body)) + b"none\x02\x10\0\0" + spaces
+    header += struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp"
+    header = header.ljust(68, b"\0") + white
     return header.ljust(128, b"\0") + table + body
 
 

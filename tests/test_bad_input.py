@@ -171,7 +171,7 @@ def test_a_bad_target(fails, flags, words):
 )
 def test_bad_weights_name_what_works_here(fails, weights, words):
     line = fails(*GOOD, f"--weights={weights}")
-    assert words in line and "what works here: 'random'" in line
+    assert words in line and "what works here: 'mini'" in line
 
 
 def test_bad_weights_of_the_environment_variable(fails, monkeypatch):

@@ -32,6 +32,13 @@ def test_the_suffix_names_the_format_and_the_file_is_tagged_srgb(tmp_path, suffi
             assert "sRGB" in ImageCms.getProfileDescription(profile)
 
 
+def test_jpeg_keeps_the_colour_of_each_pixel(tmp_path):
+    """That is, chroma is not subsampled."""
+    stripes = np.tile(np.array([[0.7, 0.3, 0.3], [0.3, 0.3, 0.7]], np.float32), (16, 8, 1))
+    images.save(stripes, tmp_path / "a.jpg")
+    np.testing.assert_allclose(images.load(tmp_path / "a.jpg"), stripes, atol=8 / 255)
+
+
 def test_values_are_rounded_and_clipped(tmp_path):
     values = np.array([[-1, 0, 0.001, 0.0021, 0.5, 0.999, 1, 2]], np.float32)
     images.save(values[..., None].repeat(3, -1), tmp_path / "a.png")

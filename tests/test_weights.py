@@ -116,7 +116,7 @@ def rejected(path, *words):
     with pytest.raises(WeightsError) as caught:
         weights_module.load(path)
     text = str(caught.value)
-    assert "\n" not in text and "what works here: 'random'" in text
+    assert "\n" not in text and "what works here: 'mini'" in text
     for word in (path.name, *words):
         assert word in text, text
 

@@ -52,9 +52,10 @@ def define_flags() -> flags.FlagValues:
     one_of("preset", presets.DEFAULT, list(presets.PRESETS), "Published recipe to start from.")
     text(
         "weights",
-        None,
-        "VGG19's weights: 'imagenet' (Keras' download), 'random', or a .h5, .weights.h5 or .npz "
-        "file. Default: $NST_TF_WEIGHTS, else imagenet.",
+        "auto",
+        "The network: 'imagenet' (VGG19, Keras' download), 'mini' (built in, fast), 'random', or a "
+        ".h5, .weights.h5 or .npz file. 'auto' takes $NST_TF_WEIGHTS, else VGG19 if Keras has it "
+        "already, else mini.",
     )
     whole("size", None, "Longer side of the result in pixels; 0 keeps the content's own.")
     whole("style_size", None, "Longer side of the style images; 0 for the same as --size.")
@@ -170,6 +171,7 @@ def main(argv: list[str]) -> int:
     command.import_tensorflow()
     from nst_tf import callbacks
     from nst_tf.transfer import StyleTransfer
+    from nst_tf.weights import alternative
 
     watchers: list[Any] = [callbacks.Snapshots(output)]
     if not values.quiet:
@@ -177,7 +179,7 @@ def main(argv: list[str]) -> int:
     run = StyleTransfer(
         arguments[0], arguments[1:], preset=settings, weights=values.weights, callbacks=watchers
     )
-    print(f"weights: {run.weights.source}", flush=True)
+    print(f"weights: {run.weights.source}; {alternative(run.weights)}", flush=True)
     failure: NSTError | None = None
     with stopping_on_ctrl_c(run):
         try:

@@ -12,3 +12,6 @@ PAINTING = _HERE / "painting.png"
 
 #: Mean activations of ImageNet's VGG19, measured by `scripts/measure_vgg19.py`.
 VGG19_MEANS = _HERE / "vgg19_means.npz"
+
+#: The built-in feature network, distilled from VGG19 by `scripts/distill_mini.py`.
+MINI = _HERE / "mini.npz"

@@ -1,0 +1,89 @@
+"""The built-in network: what is in it, and that it stands for VGG19."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_tf import assets, choices, layers, losses, vgg
+from nst_tf import weights as weights_module
+from nst_tf.errors import SettingsError
+from nst_tf.transfer import StyleTransfer
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return weights_module.load("mini")
+
+
+def test_it_is_vgg19_with_a_quarter_of_the_channels(mini):
+    assert list(mini.kernels) == list(layers.NAMES[:13])
+    for name, bias in mini.biases.items():
+        assert bias.shape[0] == layers.CHANNELS[name] // 4
+    assert assets.MINI.stat().st_size < 4 << 20
+    with np.load(assets.MINI) as archive:
+        assert all(archive[key].dtype == np.float16 for key in archive.files)
+
+
+def test_what_it_does_not_have_is_named(mini, scene):
+    with pytest.raises(SettingsError, match=r"conv5_2 is not in the network mini.*conv5_1"):
+        vgg.build_model(["conv1_1", "conv5_2"], mini)
+    assert vgg.build_model(["conv5_1"], mini)(scene[np.newaxis])["conv5_1"].shape == (1, 3, 4, 128)
+
+
+def test_every_loss_is_as_large_as_vgg19s_would_be():
+    """Features t = h E with E Eᵀ = r I, as the distillation asks for: the same losses of both."""
+    draw = np.random.default_rng(0)
+    narrow, ratio = 6, 4
+    orthogonal, _ = np.linalg.qr(draw.standard_normal((narrow * ratio, narrow)))
+    E = np.sqrt(ratio) * orthogonal.T
+    h, p = draw.standard_normal((2, 1, 5, 7, narrow))
+    mine, other = (tf.constant(x, tf.float32) for x in (h, p))
+    wide, other_wide = (tf.constant(x @ E, tf.float32) for x in (h, p))
+    for form in choices.CONTENT_LOSSES:
+        found = losses.content_width_factor(form, ratio) * losses.content_loss(mine, other, form)
+        np.testing.assert_allclose(found, losses.content_loss(wide, other_wide, form), rtol=1e-4)
+        assert losses.content_width_factor(form, 1) == 1
+    for form in choices.STYLE_LOSSES:
+        small, large = (
+            losses.style_loss(losses.gram_matrix(x), losses.gram_matrix(y), form)
+            for x, y in ((mine, other), (wide, other_wide))
+        )
+        np.testing.assert_allclose(losses.style_width_factor(form, ratio) * small, large, rtol=1e-4)
+        assert losses.style_width_factor(form, 1) == 1
+
+
+def test_auto_takes_the_best_that_is_here(tmp_path, monkeypatch, mini):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert weights_module.load("auto").sha256 == mini.sha256
+    monkeypatch.setattr(weights_module, "_imagenet", lambda: "imagenet's")
+    cached = tmp_path / "models" / "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    cached.parent.mkdir()
+    cached.touch()
+    assert weights_module.load("auto") == "imagenet's"
+    monkeypatch.setenv("NST_TF_WEIGHTS", "mini")
+    assert weights_module.load("auto").sha256 == mini.sha256
+    assert "--weights=imagenet" in weights_module.alternative(mini)
+
+
+def test_the_order_of_loudness_is_vgg19s(mini, vgg19, scene):
+    theirs = vgg.mean_activations(vgg19, [scene])
+    for name, mean in vgg.mean_activations(mini, [scene]).items():
+        assert 0.25 < mean.mean() / theirs[name].mean() < 4, name
+
+
+@pytest.mark.slow
+def test_it_paints_what_vgg19_sees(mini, vgg19, random_weights, neckarfront, starry_night):
+    """VGG19's own style loss, on a pair that training never saw, against VGG19's own pastiche."""
+    styles = {}
+    judge = StyleTransfer(neckarfront, starry_night, weights=vgg19, size=128, evaluations=1)
+    for name, network in (("vgg19", vgg19), ("mini", mini), ("random", random_weights)):
+        run = StyleTransfer(neckarfront, starry_night, weights=network, size=128, evaluations=60)
+        picture = tf.constant(run.run().array[np.newaxis])
+        styles[name] = float(judge.objective(picture).terms["style"])
+    start = float(judge.objective(tf.constant(judge.content[np.newaxis])).terms["style"])
+    gained = {
+        name: np.log(start / style) / np.log(start / styles["vgg19"])
+        for name, style in styles.items()
+    }
+    # What the network must reach is measured at 256 pixels by benchmarks/judge.py.
+    assert gained["mini"] > 0.3 and gained["mini"] > 3 * gained["random"], gained
