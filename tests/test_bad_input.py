@@ -225,6 +225,7 @@ def test_bad_arguments_from_python(folder, content, style, options):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own(folder):
     """TensorFlow's notices, warnings and all: still one line."""
     kept = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}

@@ -257,6 +257,7 @@ def test_the_command_without_a_command(capsys):
     assert "no command 'paint'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_plot_draws_the_curves(pictures, tmp_path, capsys):
     out = tmp_path / "out.png"
     assert run(*pictures, "-o", str(out), "--size=32", "--iterations=3", "--weights=random") == 0

@@ -34,6 +34,7 @@ def test_the_plain_call(tiny_weights):
     assert result.history[-1]["total"] < 0.7 * result.history[0]["total"]
 
 
+@pytest.mark.slow
 def test_paths_images_arrays_and_tensors_are_all_the_same(stylize, tiny_weights):
     with Image.open(assets.SCENE) as image:
         image.load()
@@ -59,6 +60,7 @@ def test_every_iteration_is_recorded_with_every_term(stylize):
         assert row["total"] == pytest.approx(row["content"] + row["style"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_budget_ends_the_run(stylize):
     result = stylize(evaluations=7).run()
     assert result.history[-1]["evaluations"] >= 7
@@ -214,6 +216,7 @@ def test_the_manifest_says_how_it_came_about(stylize, tiny_weights, tmp_path):
         np.testing.assert_array_equal(np.asarray(image), np.asarray(result.image))
 
 
+@pytest.mark.slow
 def test_several_styles_and_their_blend(stylize, scene, painting):
     alone = stylize(style=painting).run().array
     np.testing.assert_allclose(
@@ -237,6 +240,7 @@ def test_settings_in_place_of_a_preset(stylize):
     assert run.settings == settings.replace(seed=9)
 
 
+@pytest.mark.slow
 def test_importing_the_package_starts_nothing_and_touches_nothing():
     """A fresh interpreter that sets everything first, then imports, then compares."""
     import subprocess
