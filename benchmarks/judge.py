@@ -8,7 +8,8 @@ with the same preset, size and evaluations. With S and C VGG19's own style and c
     style gained  [ln S(start) - ln S(theirs)] / [ln S(start) - ln S(VGG19's)]
     content kept  C(theirs) / C(VGG19's)
 
-Pastiches are kept in --out, so that VGG19's are made once and an interrupted call goes on.
+Pastiches are kept in --out, by the network's hash, so that VGG19's are made once and an interrupted
+call goes on. Beside them a sheet of every pair: content | style | VGG19's | theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ import tensorflow as tf
 from absl import app, flags
 
 from nst_tf import images
+from nst_tf import weights as weights_module
 from nst_tf.transfer import StyleTransfer
+from nst_tf.weights import Weights
 
 _TEACHER = flags.DEFINE_string("teacher", None, "VGG19's weights.", required=True)
 _WEIGHTS = flags.DEFINE_list("weights", ["mini", "random"], "Networks to judge.")
@@ -41,7 +44,7 @@ def held_out(folder: str, every: int) -> list[Path]:
     return sorted(path for path in Path(folder).iterdir() if path.is_file())[::every]
 
 
-def pastiche(photo: Path, painting: Path, weights: str, path: Path) -> np.ndarray:
+def pastiche(photo: Path, painting: Path, weights: Weights, path: Path) -> np.ndarray:
     """The pastiche of a pair with the given network, from `path` where it was made before."""
     if path.is_file():
         return images.load(path)
@@ -55,21 +58,22 @@ def pastiche(photo: Path, painting: Path, weights: str, path: Path) -> np.ndarra
 def main(argv: list[str]) -> None:
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
+    networks = {"vgg19": weights_module.load(_TEACHER.value)}
+    networks |= {Path(name).stem: weights_module.load(name) for name in _WEIGHTS.value}
     photos, paintings = held_out(_PHOTOS.value, 10), held_out(_PAINTINGS.value, 8)
-    table: dict[str, list[dict[str, object]]] = {name: [] for name in _WEIGHTS.value}
+    table: dict[str, list[dict[str, object]]] = {name: [] for name in networks if name != "vgg19"}
     for index in range(_PAIRS.value):
         photo, painting = photos[index % len(photos)], paintings[index % len(paintings)]
         pair = f"{photo.stem}-{painting.stem}"
         judge = StyleTransfer(
-            photo, painting, weights=_TEACHER.value, size=_SIZE.value, evaluations=1
+            photo, painting, weights=networks["vgg19"], size=_SIZE.value, evaluations=1
         )
         made = {
-            name: pastiche(photo, painting, weights, out / f"{pair}-{name}.png")
-            for name, weights in {
-                "vgg19": _TEACHER.value,
-                **{Path(name).stem: name for name in _WEIGHTS.value},
-            }.items()
+            name: pastiche(photo, painting, one, out / f"{pair}-{name}-{one.sha256[:8]}.png")
+            for name, one in networks.items()
         }
+        sheet = images.side_by_side([judge.content, *judge.styles, *made.values()])
+        images.save(sheet, out / f"{pair}.jpg")
         terms = {
             name: {
                 term: float(value)
@@ -78,8 +82,8 @@ def main(argv: list[str]) -> None:
             for name, picture in {"start": judge.content, **made}.items()
         }
         start, best = terms["start"]["style"], terms["vgg19"]["style"]
-        for weights in _WEIGHTS.value:
-            theirs = terms[Path(weights).stem]
+        for weights in table:
+            theirs = terms[weights]
             gained = np.log(start / theirs["style"]) / np.log(start / best)
             kept = theirs["content"] / terms["vgg19"]["content"]
             table[weights].append({"pair": pair, "gained": gained, "content": kept})

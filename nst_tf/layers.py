@@ -31,9 +31,15 @@ CHANNELS: dict[str, int] = {
 #: The 16 names, first to last.
 NAMES: tuple[str, ...] = tuple(CHANNELS)
 
-#: The networks known here, by how many times fewer channels than VGG19 they have: VGG19 itself and
-#: the built-in `mini`, each with its layers.
-NETWORKS: dict[int, tuple[str, ...]] = {1: NAMES, 4: NAMES[: NAMES.index("conv5_1") + 1]}
+#: The built-in `mini`: the layers that style transfer uses, with fewer channels. Half of them where
+#: nearly all of the style loss is measured (conv4_1) and where all else comes from (blocks 1, 2).
+MINI: dict[str, int] = {
+    name: {"conv1": 32, "conv2": 64, "conv3": 96}.get(name[:5], 256 if name == "conv4_1" else 128)
+    for name in NAMES[: NAMES.index("conv5_1") + 1]
+}
+
+#: The networks known here by their layers and channels, told apart by the channels of conv1_1.
+NETWORKS: tuple[dict[str, int], ...] = (CHANNELS, MINI)
 
 _NOTATION = re.compile(r"(?:conv(\d)_(\d)|block(\d)_conv(\d))(:pre)?")
 

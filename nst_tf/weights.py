@@ -80,7 +80,7 @@ def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 
 
     Args:
       source: `imagenet` (keras.applications' VGG19, kept in Keras' cache); `mini` (the built-in
-        network, VGG19's layers up to conv5_1 with a quarter of the channels); `random`; a file
+        network, VGG19's layers up to conv5_1 with fewer channels); `random`; a file
         (`.h5`, `.weights.h5` or `.npz`); weights already loaded; `auto` for the file or name in
         the environment variable `NST_TF_WEIGHTS`, else `imagenet` if it is in Keras' cache, else
         `mini`. None is like `auto`, but without the variable always `imagenet`.
@@ -265,12 +265,10 @@ def _recognise(
             (kernels if array.ndim == 4 else biases)[name] = array.astype(np.float32)
     if not kernels and not biases:
         raise WeightsError(f"{where} holds no VGG19: it names no layer conv1_1; {_choices()}")
-    widths = biases.get("conv1_1", np.zeros(64)).shape[0]
-    ratio = layers.CHANNELS["conv1_1"] // max(widths, 1)
-    names = layers.NETWORKS.get(ratio, layers.NAMES)
+    width = biases.get("conv1_1", np.zeros(0)).shape[0]
+    network = next((one for one in layers.NETWORKS if one["conv1_1"] == width), layers.CHANNELS)
     shape_in = 3
-    for name in names:
-        channels = layers.CHANNELS[name] // (ratio if ratio in layers.NETWORKS else 1)
+    for name, channels in network.items():
         for found, kind, shape in (
             (kernels, "kernel", (3, 3, shape_in, channels)),
             (biases, "bias", (channels,)),
@@ -285,7 +283,7 @@ def _recognise(
             if not np.isfinite(found[name]).all():
                 raise WeightsError(f"{where}: the {kind} of {name} is not finite; {_choices()}")
         shape_in = channels
-    return {name: kernels[name] for name in names}, {name: biases[name] for name in names}
+    return {name: kernels[name] for name in network}, {name: biases[name] for name in network}
 
 
 def _layer_of(key: str) -> str | None:

@@ -67,6 +67,23 @@ def test_gram_matrix():
     np.testing.assert_allclose(losses.gram_matrix(tf.constant(F, tf.float32)), gram(F) / M, 1e-5)
 
 
+def test_gradients_of_a_gram_matrix_of_first_and_second_order():
+    """L = Σ W ∘ FᵀF / M, W not symmetric: ∂L/∂F = F (W + Wᵀ) / M, of which |.|² has a slope too."""
+    W = np.random.default_rng(5).standard_normal(gram(F).shape)
+    maps, S = tf.constant(F, tf.float32), W + np.swapaxes(W, -1, -2)
+    with tf.GradientTape() as outer:
+        outer.watch(maps)
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            loss = tf.reduce_sum(tf.constant(W, tf.float32) * losses.gram_matrix(maps))
+        gradient = tape.gradient(loss, maps)
+        square = tf.reduce_sum(tf.square(gradient))
+    flat = F.reshape(F.shape[0], -1, F.shape[-1])
+    np.testing.assert_allclose(gradient, (flat @ S / M).reshape(F.shape), rtol=1e-4, atol=1e-6)
+    second = (2 * flat @ S @ S / M**2).reshape(F.shape)
+    np.testing.assert_allclose(outer.gradient(square, maps), second, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_gram_matrix_accumulates_in_float32(dtype):
     """A mean square of 90 000 overflows float16 (65 504), and bfloat16 has 8 bits to add with."""

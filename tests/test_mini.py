@@ -15,10 +15,10 @@ def mini():
     return weights_module.load("mini")
 
 
-def test_it_is_vgg19_with_a_quarter_of_the_channels(mini):
+def test_it_is_a_narrower_vgg19(mini):
     assert list(mini.kernels) == list(layers.NAMES[:13])
     for name, bias in mini.biases.items():
-        assert bias.shape[0] == layers.CHANNELS[name] // 4
+        assert layers.CHANNELS[name] / 4 <= bias.shape[0] <= layers.CHANNELS[name] / 2
     assert assets.MINI.stat().st_size < 4 << 20
     with np.load(assets.MINI) as archive:
         assert all(archive[key].dtype == np.float16 for key in archive.files)

@@ -106,6 +106,23 @@ def test_new_targets_and_weights_cause_no_retrace(objective, model, image, scene
     assert float(objective(image).loss) != before
 
 
+def test_total_variation_adds_its_gradient_as_soon_as_it_has_a_weight(objective, image):
+    objective.set_weights(tv=0.0)
+    without = objective(image)
+    objective.set_weights(tv=2.0)
+    assert float(without.terms["tv"]) == float(objective(image).terms["tv"])
+    x = image.numpy().astype(np.float64)
+    expected = np.zeros_like(x)
+    for axis in (1, 2):
+        difference = np.diff(x, axis=axis)
+        width = [(0, 0)] * 4
+        expected -= np.pad(difference, [*width[:axis], (0, 1), *width[axis + 1 :]])
+        expected += np.pad(difference, [*width[:axis], (1, 0), *width[axis + 1 :]])
+    found = objective(image).gradient - without.gradient
+    np.testing.assert_allclose(found, 2 * 2 * expected, atol=1e-4)
+    assert objective.traces == 1
+
+
 def test_equal_blends_are_the_default(objective, image, scene, painting):
     objective.set_styles([painting, scene])
     default = float(objective(image).terms["style"])

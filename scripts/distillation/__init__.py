@@ -1,0 +1,1 @@
+"""What `scripts/distill_mini.py` is made of."""
