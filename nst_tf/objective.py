@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from nst_tf import layers, losses
 from nst_tf.errors import SettingsError
+from nst_tf.strips import Measured, Strips
 
 
 class Evaluation(NamedTuple):
@@ -49,6 +50,8 @@ class Objective(tf.Module):
       content_weight: α.
       style_weight: β.
       tv_weight: γ.
+      tile: None to measure a picture as a whole; else strip by strip, for the same result in less
+        memory (`strips.Strips`).
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Objective(tf.Module):
         content_weight: float = 1.0,
         style_weight: float = 1.0,
         tv_weight: float = 0.0,
+        tile: int | None = None,
     ) -> None:
         super().__init__(name="objective")
         self._model = model
@@ -79,9 +83,18 @@ class Objective(tf.Module):
         self._style_layers = tuple(style_layers)
         self._content_targets: dict[str, tf.Variable] = {}
         self._style_targets: dict[str, tf.Variable] = {}
-        any_picture = tf.TensorSpec([1, None, None, 3], tf.float32)
-        self._features = tf.function(self._features_of, input_signature=[any_picture])
-        self._grams = tf.function(self._grams_of, input_signature=[any_picture])
+        if tile is None:
+            any_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
+            self._measure = self._measure_whole
+        else:
+            any_picture = None  # strips are cut from a known size: one trace each
+            self._measure = Strips(model, self._content_layers, self._style_layers, tile)
+        self._features = tf.function(
+            lambda image: self._measure(image).features, input_signature=any_picture
+        )
+        self._grams = tf.function(
+            lambda image: self._measure(image).grams, input_signature=any_picture
+        )
         self._evaluate = tf.function(self._value_and_gradient)
 
     def set_weights(self, **weights: float) -> None:
@@ -146,13 +159,12 @@ class Objective(tf.Module):
         layers.check_size(height, width, map(layers.parse, needs))
         return tf.convert_to_tensor(picture, tf.float32)[tf.newaxis]
 
-    def _features_of(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = self._model(image)
-        return {name: features[name] for name in self._content_layers}
-
-    def _grams_of(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = self._model(image)
-        return {name: losses.gram_matrix(features[name]) for name in self._style_layers}
+    def _measure_whole(self, image: tf.Tensor) -> Measured:
+        found = self._model(image)
+        return Measured(
+            {name: found[name] for name in self._content_layers},
+            {name: losses.gram_matrix(found[name]) for name in self._style_layers},
+        )
 
     def _value_and_gradient(self, image: tf.Tensor) -> Evaluation:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -162,7 +174,7 @@ class Objective(tf.Module):
 
     def _terms(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         content_form, style_form, tv_form = self._forms
-        features = self._model(image)
+        features, grams = self._measure(image)
         by_layer: dict[str, tf.Tensor] = {}
         for name in self._content_layers:
             maps, target = features[name], self._content_targets[name]
@@ -170,9 +182,9 @@ class Objective(tf.Module):
             loss = losses.content_loss(maps, target, content_form)
             by_layer[f"content/{name}"] = factor * loss
         for name in self._style_layers:
-            maps, target = features[name], self._style_targets[name]
-            factor = losses.style_width_factor(style_form, _width_ratio(name, maps))
-            loss = losses.style_loss(losses.gram_matrix(maps), target, style_form)
+            gram, target = grams[name], self._style_targets[name]
+            factor = losses.style_width_factor(style_form, _width_ratio(name, gram))
+            loss = losses.style_loss(gram, target, style_form)
             by_layer[f"style/{name}"] = factor * loss
         by_layer = {name: tf.squeeze(loss, 0) for name, loss in by_layer.items()}
         terms = {
@@ -197,9 +209,9 @@ class Objective(tf.Module):
         return {"total": total, **terms, **by_layer}
 
 
-def _width_ratio(name: str, maps: tf.Tensor) -> float:
-    """How many times fewer channels than VGG19's layer these feature maps have."""
-    return layers.CHANNELS[layers.parse(name).name] / int(maps.shape[-1])
+def _width_ratio(name: str, measured: tf.Tensor) -> float:
+    """How many times fewer channels than VGG19's layer these maps or Gram matrices have."""
+    return layers.CHANNELS[layers.parse(name).name] / int(measured.shape[-1])
 
 
 def _scalar(value: float) -> tf.Variable:

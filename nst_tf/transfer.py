@@ -18,7 +18,7 @@ import tensorflow as tf
 from PIL import Image
 from PIL import __version__ as pillow_version
 
-from nst_tf import images, initial, layers, normalisation, optimizers, presets, vgg
+from nst_tf import images, initial, layers, normalisation, optimizers, presets, strips, vgg
 from nst_tf import weights as weights_module
 from nst_tf.errors import DivergenceError, Interrupted, SettingsError
 from nst_tf.images import Picture
@@ -136,6 +136,8 @@ class StyleTransfer:
       preset: a name in `presets.PRESETS`, or settings.
       weights: what `weights.load` takes; None is $NST_TF_WEIGHTS, else ImageNet's.
       callbacks: each told of the begin, of every iteration and of the end.
+      tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
+        or a number of pixels (`strips.tile_for`).
       **overrides: fields of `Settings`.
 
     Attributes:
@@ -156,6 +158,7 @@ class StyleTransfer:
         preset: str | Settings = presets.DEFAULT,
         weights: str | os.PathLike[str] | Weights | None = None,
         callbacks: Sequence[Callback] = (),
+        tile: int | str = "auto",
         **overrides: Any,
     ) -> None:
         if isinstance(preset, Settings):
@@ -184,6 +187,7 @@ class StyleTransfer:
         self.weights = weights_module.load(weights, seed=settings.seed)
         self._inputs = {"content": _identity(content), "styles": [_identity(s) for s in styles]}
         self._callbacks = list(callbacks)
+        self._tile = strips.check_tile(tile)
         self._solver = optimizers.create(settings.optimizer, settings.learning_rate)
         self._objective: Objective | None = None
         self._best: Point | None = None
@@ -215,6 +219,7 @@ class StyleTransfer:
                 content_weight=settings.content_weight,
                 style_weight=settings.style_weight,
                 tv_weight=settings.tv_weight,
+                tile=strips.tile_for(self._tile, model, *self.content.shape[:2]),
             )
             self._objective.set_content(self.content)
             self._objective.set_styles(self.styles, settings.style_blend)
@@ -381,6 +386,7 @@ def stylize(
     preset: str | Settings = presets.DEFAULT,
     weights: str | os.PathLike[str] | Weights | None = None,
     callbacks: Sequence[Callback] = (),
+    tile: int | str = "auto",
     **overrides: Any,
 ) -> Result:
     """Paints `content` in the style of `style`: a whole run in one call.
@@ -395,7 +401,13 @@ def stylize(
       Interrupted: Ctrl-C; a KeyboardInterrupt that carries the result so far.
     """
     return StyleTransfer(
-        content, style, preset=preset, weights=weights, callbacks=callbacks, **overrides
+        content,
+        style,
+        preset=preset,
+        weights=weights,
+        callbacks=callbacks,
+        tile=tile,
+        **overrides,
     ).run()
 
 

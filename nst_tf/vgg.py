@@ -172,6 +172,12 @@ def build_model(
     return model
 
 
+def layer_name(key: str) -> str:
+    """What the Keras layer of `build_model`'s output `key` is called."""
+    place = layers.parse(key)
+    return f"{place.name}_pre" if place.before_relu else place.name
+
+
 def mean_activations(
     weights: Weights, pictures: Sequence[np.ndarray], **options: Any
 ) -> dict[str, np.ndarray]:

@@ -90,6 +90,8 @@ def test_a_bad_command(fails, arguments, words):
     [
         ("--preset=gatys", ["gatys2015", "ratio-sweep-base"]),
         ("--size=big", ["size", "big"]),
+        ("--tile=big", ["tile is 'big'", "use auto, off"]),
+        ("--tile=-5", ["tile is '-5'"]),
         ("--size=-3", ["size is -3"]),
         ("--size=10000000000", ["too large"]),
         ("--evaluations=0", ["evaluations is 0"]),

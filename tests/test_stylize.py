@@ -283,7 +283,10 @@ def test_running_out_of_memory_is_one_line(capsys):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
     assert command.run("stylize", exhausted, []) == 2
-    assert capsys.readouterr().err == "nst-tf stylize: out of memory; try a smaller --size\n"
+    assert (
+        capsys.readouterr().err
+        == "nst-tf stylize: out of memory; try --tile=512, or a smaller --size\n"
+    )
 
 
 def test_a_full_disk_does_not_lose_the_run(pictures, tmp_path, capsys, monkeypatch):

@@ -108,6 +108,9 @@ def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int
     except Exception as error:
         # TensorFlow's own class, without importing TensorFlow for an error that came before it.
         if type(error).__name__ == "ResourceExhaustedError" or isinstance(error, MemoryError):
-            print(f"nst-tf {name}: out of memory; try a smaller --size", file=sys.stderr)
+            print(
+                f"nst-tf {name}: out of memory; try --tile=512, or a smaller --size",
+                file=sys.stderr,
+            )
             return BAD_INPUT
         raise

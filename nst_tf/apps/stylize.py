@@ -99,6 +99,12 @@ def define_flags() -> flags.FlagValues:
     switch("normalise", None, "Normalise the network as Gatys et al. 2016 describe.")
     whole("snapshot_every", None, "Also write the image every so many iterations: out-0050.png.")
     several("snapshots", None, "Also write it at these iterations: 100,200.")
+    text(
+        "tile",
+        "auto",
+        "Measure large pictures strip by strip, about so many pixels square at a time: 'auto' "
+        "where memory would not do, 'off', or a number. The result is the same.",
+    )
     switch("quiet", False, "No progress bar.")
     return values
 
@@ -177,7 +183,12 @@ def main(argv: list[str]) -> int:
     if not values.quiet:
         watchers.append(callbacks.ProgressBar())
     run = StyleTransfer(
-        arguments[0], arguments[1:], preset=settings, weights=values.weights, callbacks=watchers
+        arguments[0],
+        arguments[1:],
+        preset=settings,
+        weights=values.weights,
+        callbacks=watchers,
+        tile=int(values.tile) if values.tile.isdecimal() else values.tile,
     )
     print(f"weights: {run.weights.source}; {alternative(run.weights)}", flush=True)
     failure: NSTError | None = None
