@@ -86,4 +86,4 @@ def test_it_paints_what_vgg19_sees(mini, vgg19, random_weights, neckarfront, sta
         for name, style in styles.items()
     }
     # What the network must reach is measured at 256 pixels by benchmarks/judge.py.
-    assert gained["mini"] > 0.3 and gained["mini"] > 3 * gained["random"], gained
+    assert gained["mini"] > 0.45 and gained["mini"] > 3 * gained["random"], gained

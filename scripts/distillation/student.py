@@ -121,7 +121,7 @@ def graft(student: Student, weights: Weights, crops: np.ndarray) -> None:
         before = np.concatenate(found.pop(name))[: counts[name]] / np.float32(student.scales[name])
         before = before.reshape(-1, before.shape[-1])
         target = np.maximum(before, 0)
-        chosen = most_telling(target[:: len(target) // 8192], channels)
+        chosen = most_telling(target[:: max(1, len(target) // 8192)], channels)
         loudness = np.sqrt(np.mean(target**2) / np.mean(target[:, chosen] ** 2))
         patches = tf.image.extract_patches(
             maps[: counts[name]], [1, 3, 3, 1], [1, 1, 1, 1], [1, 1, 1, 1], "SAME"
