@@ -22,6 +22,7 @@ from absl import app, flags
 _WEIGHTS = flags.DEFINE_string("weights", "mini", "The network.")
 _SIZES = flags.DEFINE_list("sizes", ["256", "512", "1024", "2048"], "Heights and widths in pixels.")
 _TILES = flags.DEFINE_list("tiles", ["off", "1024", "512"], "How the picture is measured.")
+_ENGINE = flags.DEFINE_string("engine", "auto", "How the network is computed.")
 _WHOLE_UP_TO = flags.DEFINE_integer("whole_up_to", 2048, "The largest size measured as a whole.")
 _JSON = flags.DEFINE_string("json", None, "Also write the table here.")
 _ONE = flags.DEFINE_bool("one", False, "Internal: measure in this very process.")
@@ -49,6 +50,7 @@ def one(size: int, tile: str) -> dict[str, float]:
         size=size,
         style_size=256,
         tile=int(tile) if tile.isdecimal() else tile,
+        engine=_ENGINE.value,
     )
     before = peak()
     run.objective(tf.constant(picture[np.newaxis])).gradient.numpy()
@@ -68,7 +70,7 @@ def main(argv: list[str]) -> None:
                 continue
             command = [sys.executable, __file__, "--one", f"--weights={_WEIGHTS.value}"]
             done = subprocess.run(
-                [*command, f"--sizes={size}", f"--tiles={tile}"],
+                [*command, f"--engine={_ENGINE.value}", f"--sizes={size}", f"--tiles={tile}"],
                 stdout=subprocess.PIPE,
                 check=False,
             )

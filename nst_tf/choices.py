@@ -9,6 +9,8 @@ PADDINGS = ("zero", "replicate")  # vgg.build_model
 CONTENT_LOSSES = ("half-sum", "mean", "l2")  # losses.content_loss
 STYLE_LOSSES = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses.style_loss
 TV_LOSSES = ("squared", "absolute")  # losses.total_variation
+ENGINES = ("auto", "keras", "direct", "winograd")  # engine.stages
+DTYPES = ("auto", "float32", "mixed_bfloat16")  # engine.choose_dtype
 OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs")  # optimizers/
 
 

@@ -62,12 +62,22 @@ def content_loss(features: tf.Tensor, target: tf.Tensor, form: str = "half-sum")
     """
     choices.check("content loss", form, choices.CONTENT_LOSSES)
     difference = tf.cast(features, tf.float32) - tf.cast(target, tf.float32)
-    square = tf.square(difference)
+    total = _sum_of_squares(difference)
     if form == "half-sum":
-        return 0.5 * tf.reduce_sum(square, axis=(1, 2, 3))
+        return 0.5 * total
     if form == "mean":
-        return tf.reduce_mean(square, axis=(1, 2, 3))
-    return _root(tf.reduce_sum(square, axis=(1, 2, 3)))
+        return total / tf.cast(tf.reduce_prod(tf.shape(difference)[1:]), tf.float32)
+    return _root(total)
+
+
+@tf.custom_gradient
+def _sum_of_squares(maps: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Σ F² of each picture, whose gradient 2 F takes one product: maps can be large."""
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(2 * upstream, [-1, 1, 1, 1]) * maps
+
+    return tf.reduce_sum(tf.square(maps), axis=(1, 2, 3)), gradient
 
 
 def style_loss(gram: tf.Tensor, target: tf.Tensor, form: str = "gatys2015") -> tf.Tensor:

@@ -7,13 +7,15 @@ the style layers, equation 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import layers, losses
+from nst_tf import engine as engines
+from nst_tf import layers, losses, vgg
+from nst_tf.compiled import compiled
 from nst_tf.errors import SettingsError
 from nst_tf.strips import Measured, Strips
 
@@ -52,11 +54,12 @@ class Objective(tf.Module):
       tv_weight: γ.
       tile: None to measure a picture as a whole; else strip by strip, for the same result in less
         memory (`strips.Strips`).
+      engine: how the network is computed, one of `choices.ENGINES` (`engine.stages`).
     """
 
     def __init__(
         self,
-        model: Callable[[tf.Tensor], Mapping[str, tf.Tensor]],
+        model: tf.keras.Model,
         content_layers: Mapping[str, float],
         style_layers: Mapping[str, float],
         *,
@@ -67,9 +70,11 @@ class Objective(tf.Module):
         style_weight: float = 1.0,
         tv_weight: float = 0.0,
         tile: int | None = None,
+        engine: str = "auto",
     ) -> None:
         super().__init__(name="objective")
-        self._model = model
+        wanted = [*content_layers, *style_layers]
+        self._stages = engines.stages(model, wanted, engines.choose(engine))
         self._forms = (content_loss, style_loss, tv_loss)
         variable = _scalar
         self.weights = {
@@ -88,14 +93,10 @@ class Objective(tf.Module):
             self._measure = self._measure_whole
         else:
             any_picture = None  # strips are cut from a known size: one trace each
-            self._measure = Strips(model, self._content_layers, self._style_layers, tile)
-        self._features = tf.function(
-            lambda image: self._measure(image).features, input_signature=any_picture
-        )
-        self._grams = tf.function(
-            lambda image: self._measure(image).grams, input_signature=any_picture
-        )
-        self._evaluate = tf.function(self._value_and_gradient)
+            self._measure = Strips(self._stages, self._content_layers, self._style_layers, tile)
+        self._features = compiled(lambda image: self._measure(image).features, any_picture)
+        self._grams = compiled(lambda image: self._measure(image).grams, any_picture)
+        self._evaluate = compiled(self._value_and_gradient)
 
     def set_weights(self, **weights: float) -> None:
         """Changes α, β, γ (`content`, `style`, `tv`); a layer's as `**{"style/conv1_1": 0.5}`."""
@@ -160,10 +161,12 @@ class Objective(tf.Module):
         return tf.convert_to_tensor(picture, tf.float32)[tf.newaxis]
 
     def _measure_whole(self, image: tf.Tensor) -> Measured:
-        found = self._model(image)
+        maps, found = image, {}
+        for stage in self._stages:
+            found[stage.name] = maps = stage.apply(maps)
         return Measured(
-            {name: found[name] for name in self._content_layers},
-            {name: losses.gram_matrix(found[name]) for name in self._style_layers},
+            {key: found[vgg.layer_name(key)] for key in self._content_layers},
+            {key: losses.gram_matrix(found[vgg.layer_name(key)]) for key in self._style_layers},
         )
 
     def _value_and_gradient(self, image: tf.Tensor) -> Evaluation:

@@ -20,15 +20,18 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nst_tf import layers, losses, vgg
+from nst_tf.engine import Stage
 from nst_tf.errors import SettingsError
 
-#: The tile that is chosen where the whole picture would not fit.
-TILE = 1024
+#: The tiles that `auto` chooses from.
+TILES = (1024, 512, 256)
 #: Fewer rows would not pay for the rows that are computed twice.
 _LEAST_ROWS = 16
-#: Bytes that an evaluation of a whole picture takes for every value of the feature maps after the
-#: ReLU: 7.0 with VGG19 at 1024 pixels, 7.9 at 512 (benchmarks/memory.py).
-_BYTES_A_VALUE = 8
+#: Bytes that an evaluation takes for every value of the feature maps after the ReLU, with VGG19
+#: (benchmarks/memory.py): 8.6 as a whole at 2048 pixels, 9.9 at 1024.
+_BYTES_A_VALUE = 9
+#: Strip by strip, for every value of the picture, and of a tile as large as that.
+_BYTES_OF_ALL, _BYTES_OF_A_TILE = 1.25, 27
 #: What a GPU is taken to have: TensorFlow cannot tell.
 _GPU_BYTES = 8 << 30
 
@@ -50,21 +53,26 @@ def tile_for(tile: int | str, model: tf.keras.Model, height: int, width: int) ->
     """The tile for `Strips`, None where a picture of `height` x `width` is measured as a whole.
 
     Args:
-      tile: `auto`: strips where one evaluation would take more than half of the memory; `off`:
-        never; a number: this tile.
+      tile: `auto`: strips where one evaluation would take more than half of the memory, as large
+        as fit; `off`: never; a number: this tile.
       model: from `vgg.build_model`.
       height: of the picture in pixels.
       width: likewise.
     """
     if isinstance(tile, int):
         return tile
-    values = sum(
+    values_a_pixel = sum(
         layer.output.shape[-1] / 4 ** (layers.parse(layer.name).block - 1)
         for layer in model.layers
         if isinstance(layer, tf.keras.layers.ReLU)
     )
-    needed = values * height * width * _BYTES_A_VALUE
-    return TILE if tile == "auto" and needed > _memory() / 2 else None
+    values = values_a_pixel * height * width
+    room = _memory() / 2
+    if tile == "off" or values * _BYTES_A_VALUE <= room:
+        return None
+    left = room - values * _BYTES_OF_ALL
+    fitting = (one for one in TILES if values_a_pixel * one**2 * _BYTES_OF_A_TILE <= left)
+    return next(fitting, TILES[-1])
 
 
 def _memory() -> int:
@@ -95,7 +103,7 @@ class Strips:
     """A feature model that measures a picture strip by strip; differentiable.
 
     Args:
-      model: from `vgg.build_model`.
+      stages: of the network, from `engine.stages`.
       content_layers: whose feature maps are wanted, keyed as the model's outputs are.
       style_layers: whose Gram matrices are wanted.
       tile: about tile² pixels, times 64 channels, are in the works at a time.
@@ -103,29 +111,30 @@ class Strips:
 
     def __init__(
         self,
-        model: tf.keras.Model,
+        stages: Sequence[Stage],
         content_layers: Sequence[str],
         style_layers: Sequence[str],
         tile: int,
     ) -> None:
         self._tile = tile
-        chain = model.layers[1:]  # the first is the input
-        cuts = [at for at, layer in enumerate(chain) if isinstance(layer, vgg.Pooling)]
+        cuts = [at for at, stage in enumerate(stages) if stage.pools]
         self._blocks = [
             _Block(
-                chain[start:end],
-                chain[end] if end < len(chain) else None,
+                stages[start:end],
+                stages[end] if end < len(stages) else None,
                 content_layers,
                 style_layers,
             )
-            for start, end in zip([0, *(cut + 1 for cut in cuts)], [*cuts, len(chain)], strict=True)
+            for start, end in zip(
+                [0, *(cut + 1 for cut in cuts)], [*cuts, len(stages)], strict=True
+            )
         ]
 
     def __call__(self, image: tf.Tensor) -> Measured:
         """Measures `image`, float32 [1, height, width, 3]."""
         measured = Measured({}, {})
         maps = image
-        rows = max(_LEAST_ROWS, self._tile**2 // int(image.shape[2]) // 2 * 2)
+        rows = max(_LEAST_ROWS, self._tile**2 // int(image.shape[2]) // 4 * 4)
         for block in self._blocks:
             # A row of the next block has half the positions and twice the channels: it weighs as
             # much, and as many rows make a strip.
@@ -153,18 +162,20 @@ class _Block:
 
     def __init__(
         self,
-        chain: Sequence[tf.keras.layers.Layer],
-        pooling: vgg.Pooling | None,
+        stages: Sequence[Stage],
+        pooling: Stage | None,
         content_layers: Sequence[str],
         style_layers: Sequence[str],
     ) -> None:
-        self._chain, self._pooling = chain, pooling
-        self._found = {layer.name: layer.output for layer in chain}
+        self._stages, self._pooling = stages, pooling
+        self._channels = {stage.name: stage.channels for stage in stages}
         self.content, self.style = (
-            {key: name for key in wanted if (name := vgg.layer_name(key)) in self._found}
+            {key: name for key in wanted if (name := vgg.layer_name(key)) in self._channels}
             for wanted in (content_layers, style_layers)
         )
-        self._halo = sum(isinstance(layer, tf.keras.layers.Conv2D) for layer in chain)
+        # In whole tiles of Winograd's algorithm: the same tiles as in the whole picture, and so the
+        # same rounding.
+        self._halo = -(-sum(stage.halo for stage in stages) // 4) * 4
 
     def strip(self, maps: tf.Tensor, above: Any = 0, rows: Any = None) -> Outputs:
         """The outputs of one strip, [1, ...], without the rows that only its neighbours need.
@@ -174,18 +185,24 @@ class _Block:
           above: rows to leave out at the top.
           rows: rows to keep; None for all.
         """
-        end = None if rows is None else above + rows
+
+        def kept(maps: tf.Tensor) -> tf.Tensor:
+            # The gradient of an index expression, maps[:, above:end], is slow; of tf.slice, not.
+            if rows is None:
+                return maps
+            return tf.slice(maps, [0, above, 0, 0], [1, rows, *maps.shape[2:]])
+
         found = {}
-        for layer in self._chain:
-            maps = layer(maps)
-            found[layer.name] = maps
+        for stage in self._stages:
+            maps = stage.apply(maps)
+            found[stage.name] = maps
         outputs = {}
         for key, name in self.content.items():
-            outputs[f"content/{key}"] = found[name][:, above:end]
+            outputs[f"content/{key}"] = kept(found[name])
         for key, name in self.style.items():
-            outputs[f"style/{key}"] = losses.gram_matrix(found[name][:, above:end])
+            outputs[f"style/{key}"] = losses.gram_matrix(kept(found[name]))
         if self._pooling is not None:
-            outputs[_NEXT] = self._pooling(maps[:, above:end])
+            outputs[_NEXT] = self._pooling.apply(kept(maps))
         return outputs
 
     def measure(self, maps: tf.Tensor, rows: int) -> Outputs:
@@ -207,13 +224,13 @@ class _Block:
 
     def _forward(self, maps: tf.Tensor, rows: int) -> Outputs:
         height, width = int(maps.shape[1]), int(maps.shape[2])
-        count, dtype = height // rows, self._chain[-1].compute_dtype
-        channels = {name: int(output.shape[-1]) for name, output in self._found.items()}
+        count, dtype = height // rows, self._stages[-1].dtype
+        channels = self._channels
         shapes = {
             f"content/{key}": [height, width, channels[name]] for key, name in self.content.items()
         }
         if self._pooling is not None:
-            shapes[_NEXT] = [height // 2, width // 2, channels[self._chain[-1].name]]
+            shapes[_NEXT] = [height // 2, width // 2, self._stages[-1].channels]
         arrays = {name: tf.TensorArray(dtype, count, infer_shape=False) for name in shapes}
         grams = {
             f"style/{key}": tf.zeros([1, channels[name], channels[name]])

@@ -18,8 +18,10 @@ import tensorflow as tf
 from PIL import Image
 from PIL import __version__ as pillow_version
 
+from nst_tf import engine as engines
 from nst_tf import images, initial, layers, normalisation, optimizers, presets, strips, vgg
 from nst_tf import weights as weights_module
+from nst_tf.compiled import compiled
 from nst_tf.errors import DivergenceError, Interrupted, SettingsError
 from nst_tf.images import Picture
 from nst_tf.objective import Objective
@@ -138,6 +140,8 @@ class StyleTransfer:
       callbacks: each told of the begin, of every iteration and of the end.
       tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
         or a number of pixels (`strips.tile_for`).
+      engine: how the network is computed, for the same result: one of `choices.ENGINES`.
+      dtype: what it is computed in: one of `choices.DTYPES`. Losses and image are float32 always.
       **overrides: fields of `Settings`.
 
     Attributes:
@@ -145,6 +149,7 @@ class StyleTransfer:
       content: the content image at the run's size, float32 [height, width, 3].
       styles: the style images at their size, likewise.
       weights: the network's numbers as loaded, before any normalisation.
+      engine: as chosen for this machine; likewise dtype.
 
     Raises:
       SettingsError, PictureError, WeightsError: before any work is done.
@@ -159,6 +164,8 @@ class StyleTransfer:
         weights: str | os.PathLike[str] | Weights | None = None,
         callbacks: Sequence[Callback] = (),
         tile: int | str = "auto",
+        engine: str = "auto",
+        dtype: str = "auto",
         **overrides: Any,
     ) -> None:
         if isinstance(preset, Settings):
@@ -188,6 +195,7 @@ class StyleTransfer:
         self._inputs = {"content": _identity(content), "styles": [_identity(s) for s in styles]}
         self._callbacks = list(callbacks)
         self._tile = strips.check_tile(tile)
+        self.engine, self.dtype = engines.choose(engine), engines.choose_dtype(dtype)
         self._solver = optimizers.create(settings.optimizer, settings.learning_rate)
         self._objective: Objective | None = None
         self._best: Point | None = None
@@ -208,6 +216,7 @@ class StyleTransfer:
                 pooling=settings.pooling,
                 rescale_pooling=settings.rescale_pooling,
                 padding=settings.padding,
+                dtype=self.dtype,
             )
             self._objective = Objective(
                 model,
@@ -220,6 +229,7 @@ class StyleTransfer:
                 style_weight=settings.style_weight,
                 tv_weight=settings.tv_weight,
                 tile=strips.tile_for(self._tile, model, *self.content.shape[:2]),
+                engine=self.engine,
             )
             self._objective.set_content(self.content)
             self._objective.set_styles(self.styles, settings.style_blend)
@@ -309,7 +319,7 @@ class StyleTransfer:
         """
         objective, solver, settings = self.objective, self._solver, self.settings
         # compiled once a run, whole: the step's own vector arithmetic stays on the device
-        take_step = tf.function(lambda state: solver.step(objective, state))
+        take_step = compiled(lambda state: solver.step(objective, state))
         state = solver.init(objective, tf.constant(self._start[np.newaxis]))
         if not is_finite(state.point):
             raise DivergenceError(
@@ -357,6 +367,8 @@ class StyleTransfer:
             "nst_tf": __version__,
             "settings": self.settings.asdict(),
             "image": {"height": self.content.shape[0], "width": self.content.shape[1]},
+            "engine": self.engine,
+            "dtype": self.dtype,
             **self._inputs,
             "weights": {
                 "source": self.weights.source,
@@ -387,6 +399,8 @@ def stylize(
     weights: str | os.PathLike[str] | Weights | None = None,
     callbacks: Sequence[Callback] = (),
     tile: int | str = "auto",
+    engine: str = "auto",
+    dtype: str = "auto",
     **overrides: Any,
 ) -> Result:
     """Paints `content` in the style of `style`: a whole run in one call.
@@ -407,6 +421,8 @@ def stylize(
         weights=weights,
         callbacks=callbacks,
         tile=tile,
+        engine=engine,
+        dtype=dtype,
         **overrides,
     ).run()
 

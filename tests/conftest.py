@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A user's own setting must not leak into the tests.
 os.environ.pop("NST_TF_WEIGHTS", None)
 
-from nst_tf import assets, images, layers
+from nst_tf import assets, engine, images, layers
 from nst_tf import weights as weights_module
 
 #: Real VGG19 weights and pictures, which are not part of the project. Tests that want them skip
 #: where they are absent.
 SHARED = Path(os.environ.get("NST_TF_SHARED", Path(__file__).parent.parent.parent / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def any_processor() -> Iterator[None]:
+    """The same dtype is chosen on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_processor", set)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -66,9 +66,9 @@ def test_a_whole_run_is_the_same(tiny_weights, scene, painting):
 
 def test_strips_are_chosen_where_memory_would_not_do(tiny_weights, monkeypatch):
     model = vgg.build_model(["conv1_2"], tiny_weights)  # 8 values a pixel
-    monkeypatch.setattr(strips, "_memory", lambda: 1 << 20)
-    assert strips.tile_for("auto", model, 10, 10) is None
-    assert strips.tile_for("auto", model, 1000, 1000) == strips.TILE
+    for memory, expected in ((600, None), (540, 1024), (250, 512), (120, 256), (1, 256)):
+        monkeypatch.setattr(strips, "_memory", lambda memory=memory: memory << 20)
+        assert strips.tile_for("auto", model, 2000, 2000) == expected, memory
     assert strips.tile_for("off", model, 1000, 1000) is None
     assert strips.tile_for(300, model, 10, 10) == 300
 

@@ -141,6 +141,22 @@ def test_random_weights_say_what_to_expect(pictures, tmp_path, capsys):
     assert "weights: random (He normal, seed 0)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], ("winograd", "float32")),
+        (["--engine=direct", "--dtype=mixed_bfloat16"], ("direct", "mixed_bfloat16")),
+    ],
+)
+def test_one_line_says_how_it_is_computed(pictures, tmp_path, capsys, flags, expected):
+    out = tmp_path / "out.png"
+    command = [*pictures, "-o", str(out), "--size=32", "--iterations=1", "--weights=mini", *flags]
+    assert run(*command) == 0
+    assert "engine: {} in {}".format(*expected) in capsys.readouterr().out
+    manifest = json.loads(out.with_suffix(".json").read_text())
+    assert (manifest["engine"], manifest["dtype"]) == expected
+
+
 @pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes(pictures, weights, tmp_path):
     """In two processes, as people run it."""

@@ -105,6 +105,14 @@ def define_flags() -> flags.FlagValues:
         "Measure large pictures strip by strip, about so many pixels square at a time: 'auto' "
         "where memory would not do, 'off', or a number. The result is the same.",
     )
+    one_of(
+        "engine",
+        "auto",
+        list(choices.ENGINES),
+        "How the network is computed: Keras' layers, fixed convolutions, or those by Winograd's "
+        "algorithm; 'auto' is what suits the machine. The result is the same to rounding.",
+    )
+    one_of("dtype", "auto", list(choices.DTYPES), "What it is computed in; losses are float32.")
     switch("quiet", False, "No progress bar.")
     return values
 
@@ -189,8 +197,11 @@ def main(argv: list[str]) -> int:
         weights=values.weights,
         callbacks=watchers,
         tile=int(values.tile) if values.tile.isdecimal() else values.tile,
+        engine=values.engine,
+        dtype=values.dtype,
     )
-    print(f"weights: {run.weights.source}; {alternative(run.weights)}", flush=True)
+    print(f"weights: {run.weights.source}; {alternative(run.weights)}")
+    print(f"engine: {run.engine} in {run.dtype}; others: --engine, --dtype", flush=True)
     failure: NSTError | None = None
     with stopping_on_ctrl_c(run):
         try:
