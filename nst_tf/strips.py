@@ -24,7 +24,7 @@ from nst_tf.engine import Stage
 from nst_tf.errors import SettingsError
 
 #: The tiles that `auto` chooses from.
-TILES = (1024, 512, 256)
+TILES = (1024, 512, 384, 256)
 #: Fewer rows would not pay for the rows that are computed twice.
 _LEAST_ROWS = 16
 #: Bytes that an evaluation takes for every value of the feature maps after the ReLU, with VGG19
