@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nst_tf.errors import (
         DivergenceError,
+        ExportError,
         Interrupted,
         NSTError,
         PictureError,
@@ -31,6 +32,7 @@ __all__ = [
     "Callback",
     "DivergenceError",
     "Evaluation",
+    "ExportError",
     "Interrupted",
     "NSTError",
     "Objective",
@@ -50,6 +52,7 @@ __all__ = [
 _HOME = {
     "errors": (
         "DivergenceError",
+        "ExportError",
         "Interrupted",
         "NSTError",
         "PictureError",

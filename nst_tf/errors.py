@@ -28,6 +28,10 @@ class WeightsError(NSTError):
     """Weights that cannot be had, or do not fit the network."""
 
 
+class ExportError(NSTError):
+    """A SavedModel that cannot be written, found or loaded, or does not give what it should."""
+
+
 class DivergenceError(NSTError):
     """The loss or its gradient stayed non-finite however small the step.
 

@@ -101,3 +101,8 @@ def check_size(height: int, width: int, layers: Iterable[Layer]) -> None:
             f"{width}x{height} pixels are too few for {deepest(layers)}: "
             f"it takes at least {least}x{least}"
         )
+
+
+def width_ratio(key: str, channels: int) -> float:
+    """How many times as many channels as a network's VGG19 has in the layer `key`."""
+    return CHANNELS[parse(key).name] / channels

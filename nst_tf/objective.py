@@ -181,12 +181,14 @@ class Objective(tf.Module):
         by_layer: dict[str, tf.Tensor] = {}
         for name in self._content_layers:
             maps, target = features[name], self._content_targets[name]
-            factor = losses.content_width_factor(content_form, _width_ratio(name, maps))
+            factor = losses.content_width_factor(
+                content_form, layers.width_ratio(name, maps.shape[-1])
+            )
             loss = losses.content_loss(maps, target, content_form)
             by_layer[f"content/{name}"] = factor * loss
         for name in self._style_layers:
             gram, target = grams[name], self._style_targets[name]
-            factor = losses.style_width_factor(style_form, _width_ratio(name, gram))
+            factor = losses.style_width_factor(style_form, layers.width_ratio(name, gram.shape[-1]))
             loss = losses.style_loss(gram, target, style_form)
             by_layer[f"style/{name}"] = factor * loss
         by_layer = {name: tf.squeeze(loss, 0) for name, loss in by_layer.items()}
@@ -210,11 +212,6 @@ class Objective(tf.Module):
         )
         total = tf.add_n([self.weights[kind] * loss for kind, loss in terms.items()])
         return {"total": total, **terms, **by_layer}
-
-
-def _width_ratio(name: str, measured: tf.Tensor) -> float:
-    """How many times fewer channels than VGG19's layer these maps or Gram matrices have."""
-    return layers.CHANNELS[layers.parse(name).name] / int(measured.shape[-1])
 
 
 def _scalar(value: float) -> tf.Variable:

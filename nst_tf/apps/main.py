@@ -12,6 +12,8 @@ from nst_tf.apps import command
 APPS = {
     "stylize": "paint a photo in the style of one or more paintings",
     "plot": "draw the loss curves of a finished run",
+    "export": "write the feature model as a SavedModel",
+    "verify-export": "check a SavedModel in a process that has only TensorFlow",
 }
 
 _USAGE = """nst-tf COMMAND ...: neural style transfer
@@ -24,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `nst-tf` with the arguments after the program's name; returns the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv[:1] in (["-h"], ["--help"], ["help"]):
-        print(_USAGE + "\n".join(f"  {name:10} {what}" for name, what in APPS.items()))
+        print(_USAGE + "\n".join(f"  {name:14} {what}" for name, what in APPS.items()))
         return 0
     if not argv:
         print(f"nst-tf: name a command: {', '.join(APPS)}, or --help", file=sys.stderr)
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv[0] not in APPS:
         print(f"nst-tf: no command {argv[0]!r}: use one of {', '.join(APPS)}", file=sys.stderr)
         return command.BAD_INPUT
-    app = importlib.import_module(f"nst_tf.apps.{argv[0]}")
+    app = importlib.import_module(f"nst_tf.apps.{argv[0].replace('-', '_')}")
     return command.run(argv[0], app.main, argv[1:])
 
 

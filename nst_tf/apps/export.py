@@ -1,0 +1,85 @@
+"""`nst-tf export`: the feature model as a SavedModel."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from absl import flags
+
+from nst_tf import presets
+from nst_tf.apps import command
+from nst_tf.apps.stylize import parse_layers
+
+USAGE = """
+nst-tf export --out=saved_models/NAME [flags]
+
+Writes the feature model as a SavedModel, into the folder of the next free version: NAME/1, NAME/2,
+... TF Serving finds it there. Nothing that exists is overwritten.
+
+    nst-tf export --out=saved_models/vgg19 --weights=imagenet
+    nst-tf verify-export saved_models/vgg19 --weights=imagenet
+"""
+
+
+def define_flags() -> flags.FlagValues:
+    """The command's flags, apart from absl's global ones."""
+    values = flags.FlagValues()
+    text = partial(flags.DEFINE_string, flag_values=values)
+    one_of = partial(flags.DEFINE_enum, flag_values=values)
+    text("out", None, "The model's folder, such as saved_models/vgg19.", short_name="o")
+    one_of(
+        "what", "all", ["features", "style", "all"], "Feature maps, statistics and losses, or both."
+    )
+    text("weights", "auto", "The network, as for nst-tf stylize.")
+    one_of("preset", presets.DEFAULT, list(presets.PRESETS), "Whose layers and losses are served.")
+    for kind in ("content", "style"):
+        flags.DEFINE_list(
+            f"{kind}_layers",
+            None,
+            f"Other {kind} layers, as for nst-tf stylize.",
+            flag_values=values,
+        )
+    flags.DEFINE_integer(
+        "size", 256, "Pixels of the fixed-size signature and of decoded files.", flag_values=values
+    )
+    one_of(
+        "dtype",
+        "float32",
+        ["float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16"],
+        "What the network is computed in; without 'mixed_' it is stored so, too.",
+    )
+    return values
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
+    values = define_flags()
+    arguments = command.parse(values, USAGE, argv, required=0)
+    if arguments is None:
+        return 0
+    if arguments:
+        raise command.UsageError(f"unexpected {arguments[0]!r}; flags begin with --")
+    if not values.out:
+        raise command.UsageError("name the model's folder: --out=saved_models/NAME")
+    settings = presets.settings(values.preset)
+    for name in ("content_layers", "style_layers"):
+        if values[name].value is not None:
+            chosen = parse_layers(values[name].value, getattr(settings, name))
+            settings = settings.replace(**{name: chosen})
+
+    command.import_tensorflow()
+    from nst_tf import weights as weights_module
+    from nst_tf.export.saved_model import export
+
+    weights = weights_module.load(values.weights)
+    print(f"weights: {weights.source}; {weights_module.alternative(weights)}", flush=True)
+    version = export(
+        values.out,
+        what=values.what,
+        weights=weights,
+        preset=settings,
+        size=values.size,
+        dtype=values.dtype,
+    )
+    print(version)
+    return 0

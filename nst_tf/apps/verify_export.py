@@ -1,0 +1,49 @@
+"""`nst-tf verify-export`: whether a SavedModel gives what the Python model gives."""
+
+from __future__ import annotations
+
+from absl import flags
+
+from nst_tf import assets
+from nst_tf.apps import command
+
+USAGE = """
+nst-tf verify-export saved_models/NAME [flags]
+
+Loads the newest version in a process that has only TensorFlow, runs every signature on a photo and
+prints the largest relative error of each against the Python model in float32.
+"""
+
+
+def define_flags() -> flags.FlagValues:
+    """The command's flags, apart from absl's global ones."""
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "weights",
+        "auto",
+        "The network that was exported, as for nst-tf export.",
+        flag_values=values,
+    )
+    flags.DEFINE_string("picture", None, "A photo; the bundled one by default.", flag_values=values)
+    flags.DEFINE_float(
+        "tolerance", None, "Exit code 1 where an error is larger than this.", flag_values=values
+    )
+    return values
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
+    values = define_flags()
+    arguments = command.parse(values, USAGE, argv, required=1)
+    if arguments is None:
+        return 0
+    if len(arguments) > 1:
+        raise command.UsageError(f"unexpected {arguments[1]!r}: name one SavedModel")
+
+    command.import_tensorflow()
+    from nst_tf.export.verify import verify
+
+    errors = verify(arguments[0], values.picture or assets.SCENE, values.weights)
+    for name, error in errors.items():
+        print(f"{name:20} largest relative error {error:.1e}")
+    return int(values.tolerance is not None and max(errors.values()) > values.tolerance)

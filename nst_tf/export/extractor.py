@@ -1,0 +1,142 @@
+"""What a SavedModel serves: feature maps, their statistics, and losses between two pictures.
+
+The conventions of TensorFlow Hub for images hold: pictures are float32 RGB in [0, 1],
+[batch, height, width, 3], `__call__` is the model itself, `variables` its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from nst_tf import layers, losses
+from nst_tf.settings import Settings
+
+#: What can be exported: feature maps, their statistics and losses, or both.
+KINDS = ("features", "style", "all")
+
+
+class Extractor(tf.train.Checkpoint):
+    """A feature model with every form of input and output that its users ask for.
+
+    Args:
+      model: from `vgg.build_model`, with the layers of `settings` among its outputs.
+      settings: whose losses `style_loss` and `content_loss` are.
+      size: height and width in pixels of the fixed-size signature, and of decoded pictures.
+    """
+
+    def __init__(self, model: tf.keras.Model, settings: Settings, size: int) -> None:
+        super().__init__()
+        self._model = model
+        self._settings, self._size = settings, size
+        # Of TensorFlow Hub's convention. In a tf.Module it is a property, which is not saved.
+        self.variables = list(model.variables)
+        self.trainable_variables: list[tf.Variable] = []
+        self.regularization_losses: list[tf.Tensor] = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, "pictures")])
+    def __call__(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures to `{layer: feature map}`, float32 [batch, height, width, channels]."""
+        return {
+            _plain(key): tf.cast(maps, tf.float32) for key, maps in self._model(pictures).items()
+        }
+
+    def signatures(self, kind: str) -> dict[str, Any]:
+        """The functions to serve by name, for one of `KINDS`."""
+        pictures = tf.TensorSpec([None, None, None, 3], tf.float32, "pictures")
+        fixed = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, "pictures")
+        whole = tf.TensorSpec([None, None, None, 3], tf.uint8, "pictures")
+        encoded = tf.TensorSpec([None], tf.string, "image_bytes")
+        found: dict[str, Any] = {}
+        if kind != "style":
+            found["serving_default"] = _serve(self, pictures)
+            found["fixed"] = _serve(self, fixed)
+            found["uint8"] = _serve(lambda pictures: self(_unit(pictures)), whole)
+            found["image_bytes"] = _serve(
+                lambda image_bytes: self(self.decode(image_bytes)), encoded
+            )
+        if kind != "features":
+            found["grams"] = _serve(self.grams, pictures)
+            found["image_bytes_grams"] = _serve(
+                lambda image_bytes: self.grams(self.decode(image_bytes)), encoded
+            )
+            other = tf.TensorSpec([None, None, None, 3], tf.float32, "others")
+            found["style_loss"] = _serve(self.style_loss, pictures, other)
+            found["content_loss"] = _serve(self.content_loss, pictures, other)
+            found.setdefault("serving_default", found["grams"])
+        return found
+
+    def grams(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`{LAYER_gram: mean Gram matrix [b, c, c], LAYER_mean: mean feature [b, c]}`."""
+        maps = self._model(pictures)
+        found = {}
+        for key in self._settings.style_layers:
+            found[f"{_plain(key)}_gram"] = losses.gram_matrix(maps[key])
+            found[f"{_plain(key)}_mean"] = tf.reduce_mean(tf.cast(maps[key], tf.float32), (1, 2))
+        return found
+
+    def style_loss(self, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
+        """L_style of each picture against the one at the same place in `others`, of any size."""
+        form = self._settings.style_loss
+        maps, targets = self._model(pictures), self._model(others)
+        return _weighted(
+            "style_loss",
+            self._settings.style_layers,
+            lambda key: (
+                losses.style_width_factor(form, layers.width_ratio(key, maps[key].shape[-1]))
+                * losses.style_loss(
+                    losses.gram_matrix(maps[key]), losses.gram_matrix(targets[key]), form
+                )
+            ),
+        )
+
+    def content_loss(self, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
+        """L_content of each picture against the one at the same place in `others`, of its size."""
+        form = self._settings.content_loss
+        maps, targets = self._model(pictures), self._model(others)
+        return _weighted(
+            "content_loss",
+            self._settings.content_layers,
+            lambda key: (
+                losses.content_width_factor(form, layers.width_ratio(key, maps[key].shape[-1]))
+                * losses.content_loss(maps[key], targets[key], form)
+            ),
+        )
+
+    def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        """JPEG, PNG, GIF (its first frame) or BMP files [b] to pictures [b, size, size, 3]."""
+
+        def one(encoded: tf.Tensor) -> tf.Tensor:
+            picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+            picture.set_shape([None, None, 3])
+            size = (self._size, self._size)
+            return tf.image.resize(_unit(picture), size, antialias=True)
+
+        spec = tf.TensorSpec([self._size, self._size, 3], tf.float32)
+        return tf.clip_by_value(tf.map_fn(one, image_bytes, fn_output_signature=spec), 0.0, 1.0)
+
+
+def _serve(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:
+    return tf.function(function).get_concrete_function(*inputs)
+
+
+def _unit(pictures: tf.Tensor) -> tf.Tensor:
+    """uint8 to float32 in [0, 1]."""
+    return tf.cast(pictures, tf.float32) / 255
+
+
+def _plain(key: str) -> str:
+    """A layer's name in a signature: `conv4_2`, or `conv4_2_pre` before the ReLU."""
+    place = layers.parse(key)
+    return f"{place.name}_pre" if place.before_relu else place.name
+
+
+def _weighted(
+    name: str, weights: Mapping[str, float], loss: Callable[[str], tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Each layer's loss, and their weighted sum under `name`; float32 [b]."""
+    found = {_plain(key): loss(key) for key in weights}
+    total = tf.add_n([weight * found[_plain(key)] for key, weight in weights.items()])
+    return {name: total, **found}

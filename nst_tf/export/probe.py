@@ -1,0 +1,43 @@
+"""Runs every signature of a SavedModel, in a process that has only TensorFlow and NumPy.
+
+Run as a script: `python probe.py SAVED_MODEL PICTURE.png RESULTS.npz`. It imports nothing of
+nst_tf, as a server would not.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def main(saved_model: str, picture: str, results: str) -> None:
+    loaded = tf.saved_model.load(saved_model)
+    encoded = Path(picture).read_bytes()
+    whole = tf.io.decode_image(encoded, channels=3, expand_animations=False)[tf.newaxis]
+    pictures = tf.cast(whole, tf.float32) / 255
+    found: dict[str, Any] = {}
+    for name, function in loaded.signatures.items():
+        inputs = function.structured_input_signature[1]
+        given = {}
+        for key, spec in inputs.items():
+            if spec.dtype == tf.string:
+                given[key] = tf.constant([encoded, encoded])
+            elif spec.dtype == tf.uint8:
+                given[key] = whole
+            elif spec.shape[1] is not None:
+                given[key] = tf.image.resize(pictures, spec.shape[1:3], antialias=True)
+            elif key == "others":
+                given[key] = pictures[:, ::-1]
+            else:
+                given[key] = pictures
+        for key, value in function(**given).items():
+            found[f"{name}/{key}"] = value.numpy()
+    np.savez(results, **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,244 @@
+"""SavedModels: their signatures against formulas in NumPy, their folders, and their errors."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from nst_tf import presets, vgg
+from nst_tf.apps.main import main
+from nst_tf.errors import ExportError, SettingsError
+from nst_tf.export import saved_model, verify, versions
+
+SETTINGS = presets.settings("gatys2016")
+STYLE, CONTENT = list(SETTINGS.style_layers), list(SETTINGS.content_layers)
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    return saved_model.export(folder, weights=tiny_weights, size=48)
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    return tf.saved_model.load(str(exported))
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).random((2, 50, 67, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(tiny_weights):
+    """The feature maps of pictures, from the Keras model, in float64."""
+    model = vgg.build_model([*STYLE, *CONTENT], tiny_weights, dtype="float64")
+    return lambda pictures: {
+        name: maps.numpy() for name, maps in model(tf.constant(pictures, tf.float64)).items()
+    }
+
+
+def gram(maps):
+    flat = maps.reshape(len(maps), -1, maps.shape[-1])
+    return np.einsum("bmi,bmj->bij", flat, flat) / flat.shape[1]
+
+
+def test_feature_maps(served, expected, pictures):
+    found = served.signatures["serving_default"](pictures=tf.constant(pictures))
+    assert found.keys() == {*STYLE, *CONTENT}
+    for name, maps in expected(pictures).items():
+        assert found[name].dtype == tf.float32
+        np.testing.assert_allclose(found[name], maps, rtol=1e-4, atol=1e-4 * maps.max())
+
+
+def test_it_can_be_called_as_from_tensorflow_hub(served, expected, pictures):
+    found = served(tf.constant(pictures))
+    np.testing.assert_allclose(found["conv4_2"], expected(pictures)["conv4_2"], atol=1e-4)
+    assert len(served.variables) == 2 * 13  # kernels and biases up to conv5_1, each once
+    assert not served.trainable_variables
+
+
+def test_every_variable_is_stored_once(exported, tiny_weights):
+    names = [name for name in tiny_weights.kernels if name <= "conv5_1"]
+    shapes = [tiny_weights.kernels[name].shape for name in names]
+    shapes += [tiny_weights.biases[name].shape for name in names]
+    stored = tf.train.list_variables(str(exported / "variables" / "variables"))
+    assert sorted(tuple(shape) for _, shape in stored if shape) == sorted(shapes)
+
+
+def test_statistics(served, expected, pictures):
+    found = served.signatures["grams"](pictures=tf.constant(pictures))
+    assert found.keys() == {f"{name}_{kind}" for name in STYLE for kind in ("gram", "mean")}
+    for name in STYLE:
+        maps = expected(pictures)[name]
+        np.testing.assert_allclose(found[f"{name}_gram"], gram(maps), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(found[f"{name}_mean"], maps.mean((1, 2)), rtol=1e-3, atol=1e-5)
+
+
+def test_bytes_as_pixels(served, pictures):
+    whole = (pictures * 255).astype(np.uint8)
+    found = served.signatures["uint8"](pictures=tf.constant(whole))
+    same = served.signatures["serving_default"](pictures=tf.constant(whole / np.float32(255)))
+    for name in same:
+        np.testing.assert_allclose(found[name], same[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "JPEG"])
+def test_files_are_decoded_and_resized(served, kind):
+    """A flat picture, whatever its size and form, is that colour everywhere."""
+    files = []
+    for size in ((31, 90), (200, 50)):
+        stream = io.BytesIO()
+        Image.new("RGB", size, (200, 100, 50)).save(stream, kind)
+        files.append(stream.getvalue())
+    found = served.signatures["image_bytes"](image_bytes=tf.constant(files))
+    flat = np.broadcast_to(np.array([200, 100, 50], np.float32) / 255, (2, 48, 48, 3))
+    same = served.signatures["fixed"](pictures=tf.constant(flat))
+    for name in same:
+        scale = float(tf.reduce_max(same[name]))
+        np.testing.assert_allclose(found[name], same[name], atol=0.03 * scale)
+    statistics = served.signatures["image_bytes_grams"](image_bytes=tf.constant(files))
+    np.testing.assert_allclose(
+        statistics["conv1_1_mean"], found["conv1_1"].numpy().mean((1, 2)), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_losses_between_two_pictures(served, expected, pictures):
+    others = pictures[:, ::-1, ::-1].copy()
+    one, two = expected(pictures), expected(others)
+    found = served.signatures["style_loss"](
+        pictures=tf.constant(pictures), others=tf.constant(others)
+    )
+    # A network of 4 channels: Gram matrices of `gram-mean` need no factor for the width.
+    by_layer = {name: ((gram(one[name]) - gram(two[name])) ** 2).mean((1, 2)) for name in STYLE}
+    total = sum(SETTINGS.style_layers[name] * by_layer[name] for name in STYLE)
+    np.testing.assert_allclose(found["style_loss"], total, rtol=1e-3)
+    found = served.signatures["content_loss"](
+        pictures=tf.constant(pictures), others=tf.constant(others)
+    )
+    content = ((one["conv4_2"] - two["conv4_2"]) ** 2).mean((1, 2, 3))
+    np.testing.assert_allclose(found["content_loss"], content, rtol=1e-3)
+
+
+def test_pictures_of_two_sizes_have_a_style_loss(served, pictures):
+    smaller = pictures[:, :33, :40]
+    found = served.signatures["style_loss"](
+        pictures=tf.constant(pictures), others=tf.constant(smaller)
+    )
+    assert np.isfinite(found["style_loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("features", {"serving_default", "fixed", "uint8", "image_bytes"}),
+        (
+            "style",
+            {"serving_default", "grams", "image_bytes_grams", "style_loss", "content_loss"},
+        ),
+    ],
+)
+def test_a_part_of_it(tiny_weights, tmp_path, what, names):
+    version = saved_model.export(tmp_path / "m", what=what, weights=tiny_weights, size=32)
+    assert set(tf.saved_model.load(str(version)).signatures) == names
+
+
+def test_versions_count_up_and_nothing_is_overwritten(tmp_path):
+    model = tmp_path / "a" / "m"
+    (model / "7").mkdir(parents=True)
+    (model / "notes").mkdir()
+    first = versions.write(model, lambda folder: (folder / "x").touch())
+    second = versions.write(model, lambda folder: (folder / "y").touch())
+    assert (first.name, second.name) == ("8", "9")
+    assert {path.name for path in model.iterdir()} == {"7", "8", "9", "notes"}
+    assert (first / "x").exists() and not (second / "x").exists()
+    assert first.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    def fail(folder):
+        (folder / "half").touch()
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ExportError, match="No space left"):
+        versions.write(tmp_path / "m", fail)
+    assert not list((tmp_path / "m").iterdir())
+
+
+def test_verified_in_a_process_that_has_only_tensorflow(exported, tiny_weights, scene):
+    errors = verify.verify(exported.parent, scene, tiny_weights)
+    assert set(errors) == set(tf.saved_model.load(str(exported)).signatures)
+    assert max(errors.values()) < 1e-5
+
+
+def test_what_it_says_of_bad_models(exported, tiny_weights, random_weights, scene, tmp_path):
+    with pytest.raises(ExportError, match="holds another network"):
+        verify.verify(exported, scene, random_weights)
+    with pytest.raises(ExportError, match="no SavedModel in"):
+        verify.verify(tmp_path, scene, tiny_weights)
+    broken = tmp_path / "m" / "1"
+    versions.write(tmp_path / "m", lambda folder: None)
+    (broken / "saved_model.pb").write_bytes(b"no")
+    with pytest.raises(ExportError, match="was not written by nst-tf export"):
+        verify.verify(tmp_path / "m", scene, tiny_weights)
+    card = broken / saved_model.CARD
+    card.parent.mkdir()
+    card.write_text((exported / saved_model.CARD).read_text())
+    with pytest.raises(ExportError, match="does not run"):
+        verify.verify(tmp_path / "m", scene, tiny_weights)
+
+
+def test_the_card_says_where_it_comes_from(exported, tiny_weights):
+    card = json.loads((exported / saved_model.CARD).read_text())
+    assert card["weights"]["sha256"] == tiny_weights.sha256
+    assert card["settings"]["content_layers"] == {"conv4_2": 1.0}
+    assert "CC BY 4.0" in card["license"]
+
+
+def test_settings_that_cannot_be_used(tiny_weights, tmp_path):
+    for options in ({"what": "some"}, {"dtype": "int8"}, {"size": 0}):
+        with pytest.raises(SettingsError):
+            saved_model.export(tmp_path / "m", weights=tiny_weights, **options)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.slow
+def test_the_commands(tmp_path, capsys):
+    model = tmp_path / "mini"
+    assert main(["export", f"--out={model}", "--weights=mini", "--size=64"]) == 0
+    assert str(model / "1") in capsys.readouterr().out
+    assert main(["verify-export", str(model), "--weights=mini", "--tolerance=1e-4"]) == 0
+    assert "style_loss" in capsys.readouterr().out
+    assert main(["verify-export", str(model), "--weights=mini", "--tolerance=0"]) == 1
+
+
+def test_errors_are_one_line(tmp_path, capsys):
+    assert main(["export"]) == 2
+    assert "name the model's folder" in capsys.readouterr().err
+    assert main(["verify-export", str(tmp_path), "--weights=mini"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_tensorflows_own_tool_reads_it(exported):
+    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    for how in (["show", "--all"], ["scan"]):
+        done = subprocess.run(
+            [*command, how[0], "--dir", str(exported), *how[1:]], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert "does not contain the default denylisted ops" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "bfloat16"])
+def test_in_bfloat16(tiny_weights, scene, tmp_path, dtype):
+    saved_model.export(tmp_path / "m", weights=tiny_weights, size=48, dtype=dtype)
+    errors = verify.verify(tmp_path / "m", scene, tiny_weights)
+    assert 1e-6 < errors["serving_default"] < 0.1
