@@ -1,4 +1,4 @@
-"""Loss against evaluations: our L-BFGS, SciPy's L-BFGS-B, tfp's L-BFGS and Adam.
+"""Loss against evaluations: our L-BFGS, SciPy's L-BFGS-B, PyTorch's and tfp's L-BFGS, and Adam.
 
     python benchmarks/optimizers.py CONTENT STYLE --size=256 --weights=VGG19.h5 --json=FILE
 
@@ -28,7 +28,9 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "VGG19's weights; $NST_TF_WEIGHT
 _PRESET = flags.DEFINE_string("preset", "gatys2016", "The recipe whose loss is minimised.")
 _AT = flags.DEFINE_list("at", ["50", "100", "200"], "Evaluations to report at.")
 _OPTIMIZERS = flags.DEFINE_list(
-    "optimizers", ["scipy", "lbfgs", "tfp-lbfgs", "adam"], "Which to compare."
+    "optimizers",
+    ["scipy", "lbfgs", "torch", "tfp-lbfgs", "adam"],
+    "Which to compare; scipy and torch must be installed (the extra `bench`).",
 )
 _JSON = flags.DEFINE_string("json", None, "Also write the table here.")
 
@@ -69,6 +71,30 @@ def scipys(run: StyleTransfer, evaluations: int) -> Trace:
     return trace
 
 
+def torchs(run: StyleTransfer, evaluations: int) -> Trace:
+    """PyTorch's L-BFGS as the PyTorch tutorial uses it: m = 100, no line search, step length 1."""
+    import torch
+
+    objective = run.objective
+    image = torch.tensor(run.initial_image[np.newaxis], requires_grad=True)
+    trace: Trace = []
+    began = time.perf_counter()
+
+    def closure() -> torch.Tensor:
+        loss, gradient, _ = objective(tf.constant(image.detach().numpy()))
+        trace.append((len(trace) + 1, float(loss), time.perf_counter() - began))
+        image.grad = torch.tensor(gradient.numpy())
+        return torch.tensor(float(loss))
+
+    optimizer = torch.optim.LBFGS([image], max_iter=evaluations, max_eval=evaluations)
+    while len(trace) < evaluations:
+        before = len(trace)
+        optimizer.step(closure)
+        if len(trace) - before <= 1:  # it thinks it has arrived
+            break
+    return trace[:evaluations]
+
+
 def best_within(trace: Trace, evaluations: int) -> float:
     return min(loss for spent, loss, _ in trace if spent <= evaluations)
 
@@ -78,6 +104,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError("name a content image and a style image")
     at = [int(number) for number in _AT.value]
     table = {}
+    others = {"scipy": scipys, "torch": torchs}
     for name in _OPTIMIZERS.value:
         run = StyleTransfer(
             argv[1],
@@ -85,11 +112,11 @@ def main(argv: list[str]) -> None:
             preset=_PRESET.value,
             weights=_WEIGHTS.value,
             size=_SIZE.value,
-            optimizer="lbfgs" if name == "scipy" else name,
+            optimizer="lbfgs" if name in others else name,
             evaluations=max(at),
             iterations=None,
         )
-        trace = scipys(run, max(at)) if name == "scipy" else ours(run)
+        trace = others[name](run, max(at)) if name in others else ours(run)
         table[name] = {
             **{str(n): best_within(trace, n) / trace[0][1] for n in at},
             "seconds": trace[-1][2],

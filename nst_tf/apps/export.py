@@ -14,7 +14,8 @@ USAGE = """
 nst-tf export --out=saved_models/NAME [flags]
 
 Writes the feature model as a SavedModel, into the folder of the next free version: NAME/1, NAME/2,
-... TF Serving finds it there. Nothing that exists is overwritten.
+... TF Serving finds it there; NAME/serving/ gets its configuration and a compose.yaml that starts
+it. Nothing that exists is overwritten.
 
     nst-tf export --out=saved_models/vgg19 --weights=imagenet
     nst-tf verify-export saved_models/vgg19 --weights=imagenet
@@ -69,6 +70,7 @@ def main(argv: list[str]) -> int:
 
     command.import_tensorflow()
     from nst_tf import weights as weights_module
+    from nst_tf.export import serving
     from nst_tf.export.saved_model import export
 
     weights = weights_module.load(values.weights)
@@ -80,6 +82,11 @@ def main(argv: list[str]) -> int:
         preset=settings,
         size=values.size,
         dtype=values.dtype,
+        warmup=serving.can_write_warmup(),
     )
     print(version)
+    if not serving.can_write_warmup():
+        print("no warm-up requests for TF Serving: they need pip install 'nst_tf[serve]'")
+    for path in serving.write_configuration(version):
+        print(path)
     return 0

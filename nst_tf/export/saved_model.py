@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from nst_tf import choices, images, normalisation, presets, vgg
 from nst_tf import weights as weights_module
-from nst_tf.errors import SettingsError
-from nst_tf.export import versions
+from nst_tf.errors import ExportError, SettingsError
+from nst_tf.export import serving, versions
 from nst_tf.export.extractor import KINDS, Extractor
 from nst_tf.settings import Settings
 from nst_tf.version import __version__
@@ -44,6 +44,7 @@ def export(
     preset: str | Settings = presets.DEFAULT,
     size: int = 256,
     dtype: str = "float32",
+    warmup: bool = False,
 ) -> Path:
     """Writes the feature model as the next version of the SavedModel `out`.
 
@@ -55,6 +56,7 @@ def export(
       size: of the fixed-size signature and of decoded pictures, in pixels.
       dtype: what the network is computed in; a policy without `mixed_` stores it so, too. Gram
         matrices, losses and outputs are float32.
+      warmup: whether requests are written that a server answers before it says it is ready.
 
     Returns:
       The version's folder.
@@ -62,6 +64,11 @@ def export(
     Raises:
       SettingsError, WeightsError, ExportError: before anything is written.
     """
+    out = Path(out)
+    if warmup and not serving.can_write_warmup():
+        raise ExportError(
+            "warm-up requests need tensorflow-serving-api: pip install 'nst_tf[serve]'"
+        )
     choices.check("kind of export", what, KINDS)
     choices.check("dtype", dtype, DTYPES)
     settings = preset if isinstance(preset, Settings) else presets.settings(preset)
@@ -86,8 +93,11 @@ def export(
     }
 
     def save(folder: Path) -> None:
-        tf.saved_model.save(extractor, os.fspath(folder), extractor.signatures(what))
+        signatures = extractor.signatures(what)
+        tf.saved_model.save(extractor, os.fspath(folder), signatures)
         (folder / CARD).parent.mkdir(exist_ok=True)
+        if warmup:
+            serving.write_warmup(folder, out.resolve().name, signatures, size)
         images.write_atomically(folder / CARD, json.dumps(card, indent=1).encode())
 
-    return versions.write(Path(out), save)
+    return versions.write(out, save)

@@ -1,0 +1,140 @@
+"""What TF Serving wants beside a SavedModel: its configuration, and requests to warm up with.
+
+https://www.tensorflow.org/tfx/serving/serving_config and saved_model_warmup.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import assets, images
+from nst_tf.errors import ExportError
+
+#: In the model's folder. A server takes only whole numbers for versions.
+FOLDER = "serving"
+WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
+
+#: The largest batch; the sizes that a batch is padded to end in it.
+_MAX_BATCH = 8
+_SIZES = (1, 2, 4, _MAX_BATCH)
+
+
+def _configuration(name: str, version: int) -> dict[str, str]:
+    """The files by name. Their forms are those of TF Serving's protocol buffers."""
+    sizes = "\n".join(f"allowed_batch_sizes: {size}" for size in _SIZES)
+    return {
+        "models.config": f"""\
+model_config_list {{
+  config {{
+    name: "{name}"
+    base_path: "/models/{name}"
+    model_platform: "tensorflow"
+    # The newest two: requests go on while a new version loads.
+    model_version_policy {{ latest {{ num_versions: 2 }} }}
+    # Clients that ask for "stable" get this one until the number is changed.
+    version_labels {{ key: "stable" value: {version} }}
+  }}
+}}
+""",
+        "batching.config": f"""\
+# For the signatures with a fixed size; pictures of different sizes are not batched together.
+max_batch_size {{ value: {_MAX_BATCH} }}
+batch_timeout_micros {{ value: 5000 }}
+max_enqueued_batches {{ value: 100 }}
+num_batch_threads {{ value: 2 }}
+pad_variable_length_inputs: false
+{sizes}
+""",
+        "monitoring.config": """\
+prometheus_config {
+  enable: true
+  path: "/monitoring/prometheus/metrics"
+}
+""",
+        "compose.yaml": f"""\
+# docker compose -f compose.yaml up; then REST is on port 8501, gRPC on 8500.
+services:
+  {name}:
+    image: tensorflow/serving:latest
+    ports: ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
+    volumes: ["..:/models/{name}:ro"]
+    command:
+      - --model_config_file=/models/{name}/{FOLDER}/models.config
+      - --allow_version_labels_for_unavailable_models=true
+      - --enable_batching=true
+      - --batching_parameters_file=/models/{name}/{FOLDER}/batching.config
+      - --monitoring_config_file=/models/{name}/{FOLDER}/monitoring.config
+""",
+    }
+
+
+def write_configuration(version: Path) -> list[Path]:
+    """Writes the files of a version's model that are not there yet, and returns them.
+
+    Raises:
+      ExportError: the model's name cannot be one of a server's, or it cannot be written.
+    """
+    model = version.resolve().parent
+    if not model.name.replace("-", "").replace("_", "").isalnum():
+        raise ExportError(f"{model.name!r}: name the model with letters, digits, - and _ alone")
+    written = []
+    try:
+        (model / FOLDER).mkdir(exist_ok=True)
+        for name, text in _configuration(model.name, int(version.name)).items():
+            path = model / FOLDER / name
+            if not path.exists():  # people change them
+                images.write_atomically(path, text.encode())
+                written.append(path)
+    except OSError as error:
+        raise ExportError(f"cannot write to {model / FOLDER}: {error.strerror}") from error
+    return written
+
+
+def can_write_warmup() -> bool:
+    """Whether TF Serving's protocol buffers are installed: the extra `serve`."""
+    return importlib.util.find_spec("tensorflow_serving") is not None
+
+
+def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any], size: int) -> None:
+    """Writes one request for every signature, which a server answers before it says it is ready.
+
+    Args:
+      folder: of the version.
+      name: of the model.
+      signatures: concrete functions by name.
+      size: of the pictures to ask with, in pixels.
+
+    Raises:
+      ImportError: tensorflow-serving-api is not installed.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    picture = images.load(assets.SCENE, size)
+    path = folder / WARMUP
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, function in signatures.items():
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name, request.model_spec.signature_name = name, signature
+            for spec in function.structured_input_signature[0]:
+                example = tf.make_tensor_proto(_example(spec, picture))
+                request.inputs[spec.name].CopyFrom(example)
+            writer.write(log.SerializeToString())
+
+
+def _example(spec: tf.TensorSpec, picture: np.ndarray) -> Any:
+    """An input that fits `spec`, from a photo."""
+    if spec.dtype == tf.string:
+        return [assets.SCENE.read_bytes()]
+    if spec.dtype == tf.uint8:
+        return (picture[np.newaxis] * 255).astype(np.uint8)
+    if spec.shape[1] is not None:
+        return tf.image.resize(picture[np.newaxis], spec.shape[1:3], antialias=True).numpy()
+    return picture[np.newaxis]

@@ -1,0 +1,76 @@
+"""What TF Serving reads, parsed by TF Serving's own protocol buffers."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+
+from nst_tf.errors import ExportError
+from nst_tf.export import saved_model, serving, versions
+
+pytest.importorskip("tensorflow_serving")
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    version = saved_model.export(folder, weights=tiny_weights, size=48, warmup=True)
+    serving.write_configuration(version)
+    return version
+
+
+def test_the_models_configuration(exported):
+    text = (exported.parent / serving.FOLDER / "models.config").read_text()
+    parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    (model,) = parsed.model_config_list.config
+    assert (model.name, model.base_path) == ("tiny", "/models/tiny")
+    assert model.model_version_policy.latest.num_versions == 2
+    assert dict(model.version_labels) == {"stable": 1}
+
+
+def test_batches_are_padded_up_to_the_largest(exported):
+    text = (exported.parent / serving.FOLDER / "batching.config").read_text()
+    sizes = [int(size) for size in re.findall(r"allowed_batch_sizes: (\d+)", text)]
+    largest = int(re.search(r"max_batch_size \{ value: (\d+) \}", text)[1])
+    assert sizes == sorted(sizes) and sizes[-1] == largest
+
+
+def test_warm_up_requests_are_answered_by_every_signature(exported):
+    loaded = tf.saved_model.load(str(exported))
+    asked = set()
+    for record in tf.data.TFRecordDataset(str(exported / serving.WARMUP)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert request.model_spec.name == "tiny"
+        name = request.model_spec.signature_name
+        asked.add(name)
+        inputs = {key: tf.constant(tf.make_ndarray(proto)) for key, proto in request.inputs.items()}
+        for value in loaded.signatures[name](**inputs).values():
+            assert np.isfinite(value).all()
+    assert asked == set(loaded.signatures)
+
+
+def test_what_people_changed_stays(exported):
+    path = exported.parent / serving.FOLDER / "batching.config"
+    before = path.read_text()
+    path.write_text("mine")
+    assert serving.write_configuration(exported) == []
+    assert path.read_text() == "mine"
+    path.write_text(before)
+
+
+def test_a_name_that_no_server_takes(tmp_path):
+    version = versions.write(tmp_path / "my model", lambda folder: None)
+    with pytest.raises(ExportError, match="'my model': name the model with letters"):
+        serving.write_configuration(version)
+
+
+def test_without_the_protocol_buffers(tiny_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(serving, "can_write_warmup", lambda: False)
+    with pytest.raises(ExportError, match=r"pip install 'nst_tf\[serve\]'"):
+        saved_model.export(tmp_path / "m", weights=tiny_weights, warmup=True)
+    assert not (tmp_path / "m").exists()
