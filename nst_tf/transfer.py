@@ -19,7 +19,7 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from nst_tf import engine as engines
-from nst_tf import images, initial, layers, normalisation, optimizers, presets, strips, vgg
+from nst_tf import images, initial, layers, optimizers, perceptual, presets, strips
 from nst_tf import weights as weights_module
 from nst_tf.compiled import compiled
 from nst_tf.errors import DivergenceError, Interrupted, SettingsError
@@ -209,15 +209,7 @@ class StyleTransfer:
         """The compiled value and gradient, with this run's targets; built when first used."""
         if self._objective is None:
             settings = self.settings
-            network = normalisation.normalise(self.weights) if settings.normalise else self.weights
-            model = vgg.build_model(
-                settings.layers,
-                network,
-                pooling=settings.pooling,
-                rescale_pooling=settings.rescale_pooling,
-                padding=settings.padding,
-                dtype=self.dtype,
-            )
+            model = perceptual.build_model(self.weights, settings, self.dtype)
             self._objective = Objective(
                 model,
                 settings.content_layers,

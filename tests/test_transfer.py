@@ -238,34 +238,3 @@ def test_settings_in_place_of_a_preset(stylize):
         assets.SCENE, assets.PAINTING, preset=settings, weights=stylize().weights, seed=9
     )
     assert run.settings == settings.replace(seed=9)
-
-
-@pytest.mark.slow
-def test_importing_the_package_starts_nothing_and_touches_nothing():
-    """A fresh interpreter that sets everything first, then imports, then compares."""
-    import subprocess
-    import sys
-
-    program = """
-import logging, random, sys
-import nst_tf
-assert "tensorflow" not in sys.modules
-import numpy as np, tensorflow as tf
-from absl import flags, logging as absl_logging
-tf.keras.mixed_precision.set_global_policy("mixed_float16")
-tf.config.threading.set_intra_op_parallelism_threads(3)
-tf.random.set_seed(1); np.random.seed(2); random.seed(3)
-logging.getLogger().setLevel(77); absl_logging.set_verbosity(-1)
-def state():
-    return (tf.keras.mixed_precision.global_policy().name,
-            tf.config.threading.get_intra_op_parallelism_threads(),
-            np.random.get_state()[1].tolist(), random.getstate(),
-            logging.getLogger().level, absl_logging.get_verbosity(), len(logging.root.handlers),
-            sorted(flags.FLAGS))
-before = state()
-for name in nst_tf.__all__:
-    getattr(nst_tf, name)
-import nst_tf.callbacks, nst_tf.apps.stylize, nst_tf.apps.plot
-assert state() == before
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -6,12 +6,12 @@ The conventions of TensorFlow Hub for images hold: pictures are float32 RGB in [
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import layers, losses
+from nst_tf import losses, perceptual
 from nst_tf.settings import Settings
 
 #: What can be exported: feature maps, their statistics and losses, or both.
@@ -79,31 +79,13 @@ class Extractor(tf.train.Checkpoint):
 
     def style_loss(self, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
         """L_style of each picture against the one at the same place in `others`, of any size."""
-        form = self._settings.style_loss
-        maps, targets = self._model(pictures), self._model(others)
-        return _weighted(
-            "style_loss",
-            self._settings.style_layers,
-            lambda key: (
-                losses.style_width_factor(form, layers.width_ratio(key, maps[key].shape[-1]))
-                * losses.style_loss(
-                    losses.gram_matrix(maps[key]), losses.gram_matrix(targets[key]), form
-                )
-            ),
-        )
+        maps, other = self._model(pictures), self._model(others)
+        return _named(perceptual.style_losses(maps, other, self._settings))
 
     def content_loss(self, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
         """L_content of each picture against the one at the same place in `others`, of its size."""
-        form = self._settings.content_loss
-        maps, targets = self._model(pictures), self._model(others)
-        return _weighted(
-            "content_loss",
-            self._settings.content_layers,
-            lambda key: (
-                losses.content_width_factor(form, layers.width_ratio(key, maps[key].shape[-1]))
-                * losses.content_loss(maps[key], targets[key], form)
-            ),
-        )
+        maps, other = self._model(pictures), self._model(others)
+        return _named(perceptual.content_losses(maps, other, self._settings))
 
     def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """JPEG, PNG, GIF (its first frame) or BMP files [b] to pictures [b, size, size, 3]."""
@@ -129,14 +111,8 @@ def _unit(pictures: tf.Tensor) -> tf.Tensor:
 
 def _plain(key: str) -> str:
     """A layer's name in a signature: `conv4_2`, or `conv4_2_pre` before the ReLU."""
-    place = layers.parse(key)
-    return f"{place.name}_pre" if place.before_relu else place.name
+    return key.replace(":", "_")
 
 
-def _weighted(
-    name: str, weights: Mapping[str, float], loss: Callable[[str], tf.Tensor]
-) -> dict[str, tf.Tensor]:
-    """Each layer's loss, and their weighted sum under `name`; float32 [b]."""
-    found = {_plain(key): loss(key) for key in weights}
-    total = tf.add_n([weight * found[_plain(key)] for key, weight in weights.items()])
-    return {name: total, **found}
+def _named(by_layer: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {_plain(key): value for key, value in by_layer.items()}

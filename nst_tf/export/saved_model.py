@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from nst_tf import choices, images, normalisation, presets, vgg
+from nst_tf import choices, images, perceptual, presets
 from nst_tf import weights as weights_module
 from nst_tf.errors import ExportError, SettingsError
 from nst_tf.export import serving, versions
@@ -25,15 +25,7 @@ DTYPES = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 
 def build(weights: Weights, settings: Settings, size: int, dtype: str) -> Extractor:
     """The extractor that `export` saves."""
-    model = vgg.build_model(
-        settings.layers,
-        normalisation.normalise(weights) if settings.normalise else weights,
-        pooling=settings.pooling,
-        rescale_pooling=settings.rescale_pooling,
-        padding=settings.padding,
-        dtype=dtype,
-    )
-    return Extractor(model, settings, size)
+    return Extractor(perceptual.build_model(weights, settings, dtype), settings, size)
 
 
 def export(

@@ -1,0 +1,98 @@
+"""The losses for Keras: `model.compile(loss=nst_tf.keras.PerceptualLoss())`, and a Gram layer.
+
+Johnson, Alahi and Fei-Fei, arXiv:1603.08155, section 3.2: a network that makes pictures is trained
+on how different they look, not on how different their pixels are. Pictures are float RGB in [0, 1],
+[batch, height, width, 3]; the gradient flows through the fixed feature model.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from nst_tf import losses, perceptual, presets
+from nst_tf import weights as weights_module
+from nst_tf.errors import SettingsError
+
+
+@tf.keras.utils.register_keras_serializable("nst_tf")
+class GramMatrix(tf.keras.layers.Layer):
+    """Feature maps [batch, height, width, channels] to their mean Gram matrix (`gram_matrix`).
+
+    Its output is float32 [batch, channels, channels] whatever the input's type.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return losses.gram_matrix(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], input_shape[-1], input_shape[-1])
+
+
+class _Loss(tf.keras.losses.Loss):
+    """A loss between the pictures that a model makes and those that it should.
+
+    Args:
+      weights: of the network, by name or as a path (`weights.load`).
+      preset: whose layers, forms and weights are used, a name in `presets.PRESETS`.
+      **overrides: fields of `Settings`.
+    """
+
+    def __init__(
+        self,
+        weights: str = "mini",
+        preset: str = presets.DEFAULT,
+        *,
+        name: str | None = None,
+        reduction: str = "sum_over_batch_size",
+        **overrides: Any,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction)
+        if not isinstance(weights, (str, os.PathLike)):
+            raise SettingsError(f"weights is {type(weights).__name__}: name a network or a file")
+        self._config = {"weights": os.fspath(weights), "preset": preset, **overrides}
+        self._settings = presets.settings(preset, **overrides)
+        self._model = perceptual.build_model(weights_module.load(weights), self._settings)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), **self._config}
+        config.pop("fn", None)
+        return config
+
+    def _maps(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tuple[Any, Any]:
+        pictures, targets = (
+            self._model(tf.cast(one, tf.float32)) for one in (y_pred, tf.stop_gradient(y_true))
+        )
+        return pictures, targets
+
+
+@tf.keras.utils.register_keras_serializable("nst_tf")
+class ContentLoss(_Loss):
+    """L_content of each picture against its target."""
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        pictures, targets = self._maps(y_true, y_pred)
+        return perceptual.content_losses(pictures, targets, self._settings)["content_loss"]
+
+
+@tf.keras.utils.register_keras_serializable("nst_tf")
+class StyleLoss(_Loss):
+    """L_style of each picture against its target, which may have another size."""
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        pictures, targets = self._maps(y_true, y_pred)
+        return perceptual.style_losses(pictures, targets, self._settings)["style_loss"]
+
+
+@tf.keras.utils.register_keras_serializable("nst_tf")
+class PerceptualLoss(_Loss):
+    """α L_content + β L_style of each picture against its target."""
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        pictures, targets = self._maps(y_true, y_pred)
+        settings = self._settings
+        content = perceptual.content_losses(pictures, targets, settings)["content_loss"]
+        style = perceptual.style_losses(pictures, targets, settings)["style_loss"]
+        return settings.content_weight * content + settings.style_weight * style

@@ -1,0 +1,60 @@
+"""The package inside a program that has set everything first: an import changes none of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+HOST = """
+import logging, random, sys, warnings
+import nst_tf
+assert "tensorflow" not in sys.modules
+import numpy as np, tensorflow as tf
+from absl import flags, logging as absl_logging
+tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(3)
+logging.getLogger().setLevel(logging.ERROR)
+tf.get_logger().setLevel("ERROR")
+absl_logging.set_verbosity(-1)
+flags.DEFINE_string("weights", "mine", "A host's own flag.")
+random.seed(1), np.random.seed(1), tf.random.set_seed(1)
+
+
+def state():
+    return (
+        tf.keras.mixed_precision.global_policy().name,
+        tf.config.threading.get_intra_op_parallelism_threads(),
+        tf.config.threading.get_inter_op_parallelism_threads(),
+        logging.getLogger().level,
+        list(logging.getLogger().handlers),
+        tf.get_logger().level,
+        absl_logging.get_verbosity(),
+        list(warnings.filters),
+        sorted(flags.FLAGS),
+        random.getstate(),
+        repr(np.random.get_state()),
+    )
+
+
+def draw():
+    tf.random.set_seed(1)
+    return float(tf.random.uniform([]))
+
+
+before, number = state(), draw()
+import pkgutil, importlib
+names = [one.name for one in pkgutil.walk_packages(nst_tf.__path__, "nst_tf.")]
+for name in names:
+    if name != "nst_tf.export.probe":
+        importlib.import_module(name)
+changed = [index for index, (a, b) in enumerate(zip(before, state())) if a != b]
+print(len(names), "changed", changed, draw() == number)
+"""
+
+
+@pytest.mark.slow
+def test_importing_every_module_changes_nothing_of_its_host():
+    done = subprocess.run([sys.executable, "-c", HOST], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("changed [] True"), done.stdout

@@ -1,0 +1,140 @@
+"""The losses and layers in Keras' own programs: compiled, trained, saved, nested, distributed."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import nst_tf.keras
+from nst_tf import presets, vgg
+from nst_tf import weights as weights_module
+from nst_tf.errors import SettingsError
+
+SETTINGS = presets.settings("gatys2016")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).random((2, 3, 40, 33, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def maps(pictures):
+    """Of mini, in float64: pictures and targets."""
+    model = vgg.build_model(SETTINGS.layers, weights_module.load("mini"), dtype="float64")
+    return [
+        {name: value.numpy() for name, value in model(tf.constant(one, tf.float64)).items()}
+        for one in pictures
+    ]
+
+
+def gram(values):
+    flat = values.reshape(len(values), -1, values.shape[-1])
+    return np.einsum("bmi,bmj->bij", flat, flat) / flat.shape[1]
+
+
+def test_losses_by_their_formulas(pictures, maps):
+    one, two = maps
+    content = ((one["conv4_2"] - two["conv4_2"]) ** 2).mean((1, 2, 3))
+    style = sum(
+        weight * ((gram(one[name]) - gram(two[name])) ** 2).mean((1, 2))
+        for name, weight in SETTINGS.style_layers.items()
+    )
+    total = SETTINGS.content_weight * content + SETTINGS.style_weight * style
+    for kind, expected in (("Content", content), ("Style", style), ("Perceptual", total)):
+        loss = getattr(nst_tf.keras, f"{kind}Loss")()
+        found = loss(tf.constant(pictures[1]), tf.constant(pictures[0]))
+        np.testing.assert_allclose(found, expected.mean(), rtol=1e-3)
+
+
+def test_a_model_is_trained_on_it(pictures):
+    """A network that paints every picture in one colour learns to paint the photo's."""
+    inputs = tf.keras.Input((40, 33, 3))
+    painter = tf.keras.Sequential([inputs, tf.keras.layers.Conv2D(3, 1, activation="sigmoid")])
+    painter.compile(tf.keras.optimizers.Adam(0.1), loss=nst_tf.keras.ContentLoss())
+    data = tf.data.Dataset.from_tensor_slices((pictures[0], pictures[0])).batch(3).repeat(12)
+    history = painter.fit(data, steps_per_epoch=6, epochs=2, verbose=0).history["loss"]
+    assert history[1] < history[0]
+    assert len(painter.trainable_variables) == 2  # the feature model's are none of its
+
+
+def test_targets_may_have_another_size_for_style(pictures):
+    loss = nst_tf.keras.StyleLoss()(pictures[1][:, :24, :20], pictures[0])
+    assert np.isfinite(loss)
+
+
+def test_a_loss_is_made_again_from_its_configuration(pictures):
+    loss = nst_tf.keras.PerceptualLoss(style_weight=7.0, style_layers={"conv2_1": 1.0})
+    again = tf.keras.losses.deserialize(tf.keras.losses.serialize(loss))
+    one, two = pictures
+    np.testing.assert_allclose(again(one, two), loss(one, two))
+    assert again.get_config()["style_weight"] == 7.0
+
+
+def test_weights_are_named(tiny_weights):
+    with pytest.raises(SettingsError, match="weights is Weights: name a network or a file"):
+        nst_tf.keras.ContentLoss(tiny_weights)
+
+
+@pytest.fixture
+def nested(tiny_weights):
+    """A user's own functional model around the feature model, with Gram matrices."""
+    inputs = tf.keras.Input((None, None, 3))
+    brighter = tf.keras.layers.Conv2D(3, 1, name="brighter")(inputs)
+    found = vgg.build_model(["conv1_1", "conv2_1"], tiny_weights)(brighter)
+    grams = nst_tf.keras.GramMatrix()(found["conv2_1"])
+    return tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling1D()(grams))
+
+
+def test_the_feature_model_nests_and_trains_through(nested, pictures):
+    nested.compile("sgd", "mse")
+    before = nested.get_layer("brighter").get_weights()[0]
+    features = [value.numpy() for value in nested.get_layer("vgg19").variables]
+    nested.fit(pictures[0], np.ones((3, 4), np.float32), verbose=0)
+    assert not np.allclose(nested.get_layer("brighter").get_weights()[0], before)
+    for value, old in zip(nested.get_layer("vgg19").variables, features, strict=True):
+        np.testing.assert_array_equal(value, old)
+
+
+def test_it_is_saved_and_loaded_with_it(nested, pictures, tmp_path):
+    nested.save(tmp_path / "nested.keras")
+    again = tf.keras.models.load_model(tmp_path / "nested.keras")
+    np.testing.assert_allclose(again(pictures[0]), nested(pictures[0]), rtol=1e-5)
+
+
+def test_the_gram_layer(pictures):
+    layer = nst_tf.keras.GramMatrix()
+    np.testing.assert_allclose(layer(pictures[0]), gram(pictures[0].astype(float)), rtol=1e-5)
+    half = layer(tf.constant(pictures[0], tf.bfloat16))
+    assert half.dtype == tf.float32
+    assert tuple(layer.compute_output_shape((None, 5, 6, 7))) == (None, 7, 7)
+
+
+DISTRIBUTED = """
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+import nst_tf.keras
+pictures = np.random.default_rng(0).random((4, 32, 32, 3)).astype(np.float32)
+with strategy.scope():
+    start = tf.keras.initializers.Zeros()
+    layer = tf.keras.layers.Conv2D(3, 1, activation="sigmoid", kernel_initializer=start)
+    model = tf.keras.Sequential([tf.keras.Input((32, 32, 3)), layer])
+    model.compile(tf.keras.optimizers.SGD(0.0), loss=nst_tf.keras.StyleLoss())
+found = model.fit(pictures, pictures, batch_size=4, verbose=0).history["loss"][0]
+expected = nst_tf.keras.StyleLoss()(pictures, np.full_like(pictures, 0.5))
+print(strategy.num_replicas_in_sync, float(found) / float(expected))
+"""
+
+
+@pytest.mark.slow
+def test_on_two_devices():
+    """Half of the batch each, the loss of the whole."""
+    done = subprocess.run([sys.executable, "-c", DISTRIBUTED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    replicas, ratio = done.stdout.split()[-2:]
+    assert replicas == "2"
+    assert float(ratio) == pytest.approx(1, rel=1e-3)
