@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf import presets, vgg
+from nst_tf import assets, images, presets, vgg
 from nst_tf.apps.main import main
 from nst_tf.errors import ExportError, SettingsError
 from nst_tf.export import saved_model, verify, versions
+from nst_tf.transfer import StyleTransfer
 
 SETTINGS = presets.settings("gatys2016")
 STYLE, CONTENT = list(SETTINGS.style_layers), list(SETTINGS.content_layers)
@@ -134,6 +135,32 @@ def test_pictures_of_two_sizes_have_a_style_loss(served, pictures):
     assert np.isfinite(found["style_loss"]).all()
 
 
+def test_a_whole_run_is_served(served, tiny_weights, tmp_path):
+    """The same picture and losses as a run of the package, from the same files."""
+    paths = [tmp_path / "content.png", tmp_path / "style.png"]
+    for path, picture in zip(paths, (assets.SCENE, assets.PAINTING), strict=True):
+        images.save(images.load(picture, 48), path)
+    run = StyleTransfer(*paths, weights=tiny_weights, size=48, iterations=6, engine="keras").run()
+    content, style = (tf.constant(path.read_bytes()) for path in paths)
+    found = served.signatures["stylize"](
+        content_bytes=content, style_bytes=style, steps=tf.constant(6)
+    )
+    expected = [row["total"] for row in run.history]
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-3)
+    pixels = tf.io.decode_png(found["image_bytes"]).numpy().astype(int)
+    assert np.abs(pixels - np.asarray(run.image).astype(int)).max() <= 2
+
+
+def test_a_large_picture_is_reduced_for_it(served):
+    found = served.signatures["stylize"](
+        content_bytes=tf.constant(assets.SCENE.read_bytes()),
+        style_bytes=tf.constant(assets.PAINTING.read_bytes()),
+        steps=tf.constant(1),
+    )
+    assert tf.io.decode_png(found["image_bytes"]).shape == (36, 48, 3)
+    assert found["loss"][1] < found["loss"][0]
+
+
 @pytest.mark.parametrize(
     ("what", "names"),
     [
@@ -171,8 +198,9 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     assert not list((tmp_path / "m").iterdir())
 
 
-def test_verified_in_a_process_that_has_only_tensorflow(exported, tiny_weights, scene):
-    errors = verify.verify(exported.parent, scene, tiny_weights)
+def test_verified_in_a_process_that_has_only_tensorflow(exported, tiny_weights, scene, monkeypatch):
+    monkeypatch.chdir(exported.parent.parent)
+    errors = verify.verify(exported.parent.name, scene, tiny_weights)
     assert set(errors) == set(tf.saved_model.load(str(exported)).signatures)
     assert max(errors.values()) < 1e-5
 

@@ -12,6 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf import losses, perceptual
+from nst_tf.objective import Evaluation
+from nst_tf.optimizers.base import State
+from nst_tf.optimizers.lbfgs import LBFGS
 from nst_tf.settings import Settings
 
 #: What can be exported: feature maps, their statistics and losses, or both.
@@ -66,6 +69,9 @@ class Extractor(tf.train.Checkpoint):
             found["style_loss"] = _serve(self.style_loss, pictures, other)
             found["content_loss"] = _serve(self.content_loss, pictures, other)
             found.setdefault("serving_default", found["grams"])
+        if kind == "all":
+            file = (tf.TensorSpec([], tf.string, name) for name in ("content_bytes", "style_bytes"))
+            found["stylize"] = _serve(self.stylize, *file, tf.TensorSpec([], tf.int32, "steps"))
         return found
 
     def grams(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -87,6 +93,47 @@ class Extractor(tf.train.Checkpoint):
         maps, other = self._model(pictures), self._model(others)
         return _named(perceptual.content_losses(maps, other, self._settings))
 
+    def stylize(
+        self, content_bytes: tf.Tensor, style_bytes: tf.Tensor, steps: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """A whole run in the graph: two files [] to `image_bytes`, the pastiche as PNG [].
+
+        Both pictures are reduced to `size` pixels on the longer side. From the content image,
+        `steps` iterations of L-BFGS; `loss` is L_total, float32 [steps + 1], after each.
+        """
+        settings = self._settings
+        content, style = (_reduced(one, self._size) for one in (content_bytes, style_bytes))
+        targets, styles = self._model(content), self._model(style)
+
+        def evaluate(image: tf.Tensor) -> Evaluation:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(image)
+                maps = self._model(image)
+                total = settings.tv_weight * losses.total_variation(image, settings.tv_loss)
+                if settings.content_layers:
+                    found = perceptual.content_losses(maps, targets, settings)["content_loss"]
+                    total += settings.content_weight * found
+                if settings.style_layers:
+                    found = perceptual.style_losses(maps, styles, settings)["style_loss"]
+                    total += settings.style_weight * found
+                total = total[0]
+            return Evaluation(total, tape.gradient(total, image), {})
+
+        solver = LBFGS()
+        state = solver.init(evaluate, content)
+        history = tf.TensorArray(tf.float32, steps + 1, element_shape=[])
+        history = history.write(0, state.point.loss)
+
+        def step(index: tf.Tensor, state: State, history: tf.TensorArray) -> Any:
+            state = solver.step(evaluate, state)
+            return index + 1, state, history.write(index + 1, state.point.loss)
+
+        _, state, history = tf.while_loop(
+            lambda index, *_: index < steps, step, (0, state, history), parallel_iterations=1
+        )
+        pixels = tf.cast(tf.round(tf.clip_by_value(state.point.image[0], 0, 1) * 255), tf.uint8)
+        return {"image_bytes": tf.io.encode_png(pixels), "loss": history.stack()}
+
     def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """JPEG, PNG, GIF (its first frame) or BMP files [b] to pictures [b, size, size, 3]."""
 
@@ -102,6 +149,17 @@ class Extractor(tf.train.Checkpoint):
 
 def _serve(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:
     return tf.function(function).get_concrete_function(*inputs)
+
+
+def _reduced(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """A file [] to a picture [1, height, width, 3], of `size` pixels on the longer side or less."""
+    picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    picture.set_shape([None, None, 3])
+    shape = tf.cast(tf.shape(picture)[:2], tf.float32)
+    factor = tf.minimum(1.0, size / tf.reduce_max(shape))
+    new = tf.maximum(1, tf.cast(tf.round(factor * shape), tf.int32))
+    reduced = tf.image.resize(_unit(picture), new, antialias=True)
+    return tf.clip_by_value(reduced, 0.0, 1.0)[tf.newaxis]
 
 
 def _unit(pictures: tf.Tensor) -> tf.Tensor:

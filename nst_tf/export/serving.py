@@ -80,14 +80,14 @@ def write_configuration(version: Path) -> list[Path]:
     Raises:
       ExportError: the model's name cannot be one of a server's, or it cannot be written.
     """
-    model = version.resolve().parent
-    if not model.name.replace("-", "").replace("_", "").isalnum():
-        raise ExportError(f"{model.name!r}: name the model with letters, digits, - and _ alone")
+    model, name = version.parent, version.resolve().parent.name
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise ExportError(f"{name!r}: name the model with letters, digits, - and _ alone")
     written = []
     try:
         (model / FOLDER).mkdir(exist_ok=True)
-        for name, text in _configuration(model.name, int(version.name)).items():
-            path = model / FOLDER / name
+        for file, text in _configuration(name, int(version.name)).items():
+            path = model / FOLDER / file
             if not path.exists():  # people change them
                 images.write_atomically(path, text.encode())
                 written.append(path)
@@ -132,7 +132,9 @@ def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any], size: i
 def _example(spec: tf.TensorSpec, picture: np.ndarray) -> Any:
     """An input that fits `spec`, from a photo."""
     if spec.dtype == tf.string:
-        return [assets.SCENE.read_bytes()]
+        return [assets.SCENE.read_bytes()] if spec.shape.rank else assets.SCENE.read_bytes()
+    if spec.dtype == tf.int32:
+        return np.int32(1)
     if spec.dtype == tf.uint8:
         return (picture[np.newaxis] * 255).astype(np.uint8)
     if spec.shape[1] is not None:

@@ -61,7 +61,7 @@ def verify(
         # From a folder of its own: what loads the model there has TensorFlow and NumPy alone.
         script = shutil.copy(probe.__file__, folder)
         done = subprocess.run(
-            [sys.executable, script, str(version), str(png), str(results)],
+            [sys.executable, script, str(version.resolve()), str(png), str(results)],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -83,7 +83,7 @@ def verify(
         if not np.isfinite(found[key]).all():
             raise ExportError(f"{version}: {key} is not finite; export with --dtype=float32")
         largest = max(float(np.abs(value).max()), 1e-12)
-        difference = float(np.abs(found[key].astype(np.float64) - value).max()) / largest
+        difference = float(np.abs(found[key] - value.astype(np.float64)).max()) / largest
         signature = key.split("/")[0]
         errors[signature] = max(errors.get(signature, 0.0), difference)
     return errors
@@ -107,6 +107,9 @@ def _expected(
         outputs["style_loss"] = extractor.style_loss(pictures, pictures[:, ::-1])
         outputs["content_loss"] = extractor.content_loss(pictures, pictures[:, ::-1])
         outputs.setdefault("serving_default", outputs["grams"])
+    if what == "all":
+        made = tf.function(extractor.stylize)(encoded, encoded, 2)
+        outputs["stylize"] = {**made, "image_bytes": tf.io.decode_png(made["image_bytes"])}
     return {
         f"{name}/{key}": value.numpy()
         for name, found in outputs.items()
