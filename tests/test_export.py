@@ -73,6 +73,20 @@ def test_every_variable_is_stored_once(exported, tiny_weights):
     assert sorted(tuple(shape) for _, shape in stored if shape) == sorted(shapes)
 
 
+def test_a_session_restores_what_the_functions_read(exported):
+    """As TF Serving loads it: a graph, a session, one variable each."""
+    v1 = tf.compat.v1
+    with v1.Session(graph=tf.Graph()) as session:
+        loaded = v1.saved_model.load(session, ["serve"], str(exported))
+        handles = [node for node in session.graph.get_operations() if node.type == "VarHandleOp"]
+        assert len(handles) <= 2 * 13 + 1  # and the count of saves
+        signature = loaded.signature_def["image_bytes_grams"]
+        outputs = {key: info.name for key, info in signature.outputs.items()}
+        name = signature.inputs["image_bytes"].name
+        found = session.run(outputs, {name: [assets.SCENE.read_bytes()]})
+    assert all(np.isfinite(value).all() for value in found.values())
+
+
 def test_statistics(served, expected, pictures):
     found = served.signatures["grams"](pictures=tf.constant(pictures))
     assert found.keys() == {f"{name}_{kind}" for name in STYLE for kind in ("gram", "mean")}

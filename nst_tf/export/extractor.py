@@ -32,10 +32,15 @@ class Extractor(tf.train.Checkpoint):
 
     def __init__(self, model: tf.keras.Model, settings: Settings, size: int) -> None:
         super().__init__()
-        self._model = model
+        # A function, which TensorFlow does not look into: Keras 3 wraps its variables, and of a
+        # model the wrappers would be saved as more variables, beside what they wrap. A server
+        # restores those, and not the ones that the signatures read.
+        self._model = lambda pictures: model(pictures)
         self._settings, self._size = settings, size
         # Of TensorFlow Hub's convention. In a tf.Module it is a property, which is not saved.
-        self.variables = list(model.variables)
+        self.variables = [
+            one if isinstance(one, tf.Variable) else one.value for one in model.variables
+        ]
         self.trainable_variables: list[tf.Variable] = []
         self.regularization_losses: list[tf.Tensor] = []
 
