@@ -33,10 +33,11 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import layers, presets, vgg
-from nst_tf import weights as weights_module
-from nst_tf.transfer import StyleTransfer
-from nst_tf.weights import Weights
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.network.weights import Weights
+from nst_tf.recipe import layers, presets
+from nst_tf.run.transfer import StyleTransfer
 
 _SIZE = flags.DEFINE_integer("size", 512, "Height and width in pixels.")
 _WEIGHTS = flags.DEFINE_string("weights", "random", "The network; the time does not depend on it.")
@@ -53,17 +54,17 @@ Step = Callable[[], object]
 
 def ours(weights: Weights, content: np.ndarray, style: np.ndarray, **options: str) -> Step:
     run = StyleTransfer(content, style, weights=weights, size=_SIZE.value, **options)
-    objective, image = run.objective, tf.constant(content[np.newaxis])
+    objective, image = run.build_objective(), tf.constant(content[np.newaxis])
     return lambda: objective(image).gradient.numpy()
 
 
 def tutorial(weights: Weights, content: np.ndarray, style: np.ndarray) -> Step:
     model = vgg.build_model([*STYLE, CONTENT], weights)
 
-    def grams(found: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def grams(maps_of: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {
-            name: tf.einsum("bhwc,bhwd->bcd", found[name], found[name])
-            / tf.cast(tf.shape(found[name])[1] * tf.shape(found[name])[2], tf.float32)
+            name: tf.einsum("bhwc,bhwd->bcd", maps_of[name], maps_of[name])
+            / tf.cast(tf.shape(maps_of[name])[1] * tf.shape(maps_of[name])[2], tf.float32)
             for name in STYLE
         }
 
@@ -75,12 +76,12 @@ def tutorial(weights: Weights, content: np.ndarray, style: np.ndarray) -> Step:
     @tf.function
     def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
-            found = model(tf.convert_to_tensor(image))
-            made = grams(found)
+            maps_of = model(tf.convert_to_tensor(image))
+            made = grams(maps_of)
             loss = tf.add_n(
                 [tf.reduce_mean((made[name] - style_targets[name]) ** 2) for name in STYLE]
             )
-            loss += tf.reduce_mean((found[CONTENT] - content_target) ** 2)
+            loss += tf.reduce_mean((maps_of[CONTENT] - content_target) ** 2)
             loss += 30 * tf.reduce_sum(tf.image.total_variation(image))
         adam.apply_gradients([(tape.gradient(loss, image), image)])
         image.assign(tf.clip_by_value(image, 0.0, 1.0))
@@ -100,10 +101,10 @@ def keras_io(weights: Weights, content: np.ndarray, style: np.ndarray) -> Step:
     @tf.function
     def step() -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            found = model(tf.concat([content[np.newaxis], style[np.newaxis], image], 0))
-            loss = tf.reduce_sum((found[CONTENT][2] - found[CONTENT][0]) ** 2)
+            maps_of = model(tf.concat([content[np.newaxis], style[np.newaxis], image], 0))
+            loss = tf.reduce_sum((maps_of[CONTENT][2] - maps_of[CONTENT][0]) ** 2)
             for name in STYLE:
-                maps = found[name]
+                maps = maps_of[name]
                 loss += tf.reduce_sum((gram(maps[1]) - gram(maps[2])) ** 2)
         return loss, tape.gradient(loss, image)
 
@@ -131,12 +132,12 @@ def torchs(
     network = nn.ModuleList(chain).requires_grad_(False).to(memory_format=torch.channels_last)
 
     def features(picture: torch.Tensor) -> dict[str, torch.Tensor]:
-        found, maps = {}, picture * 255 - 115
+        maps_of, maps = {}, picture * 255 - 115
         for index, layer in enumerate(network):
             maps = layer(maps)
             if index in taps:
-                found[taps[index]] = maps
-        return found
+                maps_of[taps[index]] = maps
+        return maps_of
 
     def gram(maps: torch.Tensor) -> torch.Tensor:
         flat = maps.float().flatten(2)[0]
@@ -152,9 +153,11 @@ def torchs(
     image = tensor(content).requires_grad_()
 
     def loss_of(picture: torch.Tensor) -> torch.Tensor:
-        found = features(picture)
-        style_loss = sum(((gram(found[name]) - style_targets[name]) ** 2).mean() for name in STYLE)
-        return style_loss + ((found[CONTENT].float() - content_target) ** 2).mean()
+        maps_of = features(picture)
+        style_loss = sum(
+            ((gram(maps_of[name]) - style_targets[name]) ** 2).mean() for name in STYLE
+        )
+        return style_loss + ((maps_of[CONTENT].float() - content_target) ** 2).mean()
 
     function = torch.compile(loss_of) if compiled else loss_of
 

@@ -20,9 +20,10 @@ import numpy as np
 from absl import app, flags
 
 from nst_tf import assets
-from nst_tf.experiments.grid import Grid, Options
+from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import ratio
+from nst_tf.run.jobs import Jobs
 
 _WEIGHTS = flags.DEFINE_string("weights", "mini", "The network.")
 _SIZE = flags.DEFINE_integer("size", 256, "Longer side of the pictures in pixels.")
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> None:
     for _ in range(_ROUNDS.value):
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            manifests = Grid(plan.cells, Options(Path(folder)), bar=False).run()
+            manifests = Jobs(Folder(Path(folder)).jobs(plan.cells)).run()
             whole = time.perf_counter() - began
         alone = [_alone(manifest["history"]) for manifest in manifests.values()]
         ratios.append(whole / np.median(alone))

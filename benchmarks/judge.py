@@ -24,10 +24,10 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import images
-from nst_tf import weights as weights_module
-from nst_tf.transfer import StyleTransfer
-from nst_tf.weights import Weights
+from nst_tf.network import weights as weights_module
+from nst_tf.network.weights import Weights
+from nst_tf.pictures import images
+from nst_tf.run.transfer import StyleTransfer
 
 _TEACHER = flags.DEFINE_string("teacher", None, "VGG19's weights.", required=True)
 _WEIGHTS = flags.DEFINE_list("weights", ["mini", "random"], "Networks to judge.")
@@ -69,8 +69,10 @@ def main(argv: list[str]) -> None:
             photo, painting, weights=networks["vgg19"], size=_SIZE.value, evaluations=1
         )
         made = {
-            name: pastiche(photo, painting, one, out / f"{pair}-{name}-{one.sha256[:8]}.png")
-            for name, one in networks.items()
+            name: pastiche(
+                photo, painting, network, out / f"{pair}-{name}-{network.sha256[:8]}.png"
+            )
+            for name, network in networks.items()
         }
         sheet = images.side_by_side([judge.content, *judge.styles, *made.values()])
         images.save(sheet, out / f"{pair}.jpg")

@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf.objective import Evaluation
+from nst_tf.losses.objective import Evaluation
 from nst_tf.optimizers.lbfgs import LBFGS
-from nst_tf.transfer import StyleTransfer
+from nst_tf.run.transfer import StyleTransfer
 
 _SIZE = flags.DEFINE_integer("size", 512, "Height and width in pixels.")
 _WEIGHTS = flags.DEFINE_string("weights", "mini", "The network.")
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
         return Evaluation(loss, gradient, {"total": loss})
 
     run = StyleTransfer(picture, other, weights=_WEIGHTS.value, size=_SIZE.value)
-    objective, image = run.objective, tf.constant(picture[np.newaxis])
+    objective, image = run.build_objective(), tf.constant(picture[np.newaxis])
     solver = LBFGS(memory=_MEMORY.value)
     step = tf.function(lambda state: solver.step(quadratic, state))
     state = solver.init(quadratic, image)

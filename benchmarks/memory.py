@@ -35,12 +35,12 @@ def peak() -> int:
     )
 
 
-def one(size: int, tile: str) -> dict[str, float]:
+def measure(size: int, tile: str) -> dict[str, float]:
     """Gibibytes before and at the peak of an evaluation."""
     import numpy as np
     import tensorflow as tf
 
-    from nst_tf.transfer import StyleTransfer
+    from nst_tf.run.transfer import StyleTransfer
 
     picture = np.random.default_rng(0).random((size, size, 3), np.float32)
     run = StyleTransfer(
@@ -53,13 +53,13 @@ def one(size: int, tile: str) -> dict[str, float]:
         engine=_ENGINE.value,
     )
     before = peak()
-    run.objective(tf.constant(picture[np.newaxis])).gradient.numpy()
+    run.build_objective()(tf.constant(picture[np.newaxis])).gradient.numpy()
     return {"before": before / 2**30, "peak": peak() / 2**30}
 
 
 def main(argv: list[str]) -> None:
     if _ONE.value:
-        print(json.dumps(one(int(_SIZES.value[0]), _TILES.value[0])))
+        print(json.dumps(measure(int(_SIZES.value[0]), _TILES.value[0])))
         return
     table = []
     for size in map(int, _SIZES.value):
@@ -77,11 +77,11 @@ def main(argv: list[str]) -> None:
             if done.returncode:
                 print(f"{size:5} px  tile {tile:5}  failed (exit {done.returncode})", flush=True)
                 continue
-            found = json.loads(done.stdout.splitlines()[-1])
-            table.append({"size": size, "tile": tile, **found})
+            gibibytes = json.loads(done.stdout.splitlines()[-1])
+            table.append({"size": size, "tile": tile, **gibibytes})
             print(
-                f"{size:5} px  tile {tile:5}  peak {found['peak']:6.2f} GiB, "
-                f"{found['before']:.2f} before",
+                f"{size:5} px  tile {tile:5}  peak {gibibytes['peak']:6.2f} GiB, "
+                f"{gibibytes['before']:.2f} before",
                 flush=True,
             )
     if _JSON.value:

@@ -21,7 +21,7 @@ import tensorflow as tf
 from absl import app, flags
 from scipy import optimize
 
-from nst_tf.transfer import StyleTransfer
+from nst_tf.run.transfer import StyleTransfer
 
 _SIZE = flags.DEFINE_integer("size", 256, "Longer side in pixels.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "VGG19's weights; $NST_TF_WEIGHTS by default.")
@@ -44,7 +44,7 @@ def ours(run: StyleTransfer) -> Trace:
 
 def scipys(run: StyleTransfer, evaluations: int) -> Trace:
     """SciPy's L-BFGS-B, m = 10, without bounds, in its own float64."""
-    objective, start = run.objective, run.initial_image
+    objective, start = run.build_objective(), run.initial_image
     trace: Trace = []
     began = time.perf_counter()
 
@@ -75,7 +75,7 @@ def torchs(run: StyleTransfer, evaluations: int) -> Trace:
     """PyTorch's L-BFGS as the PyTorch tutorial uses it: m = 100, no line search, step length 1."""
     import torch
 
-    objective = run.objective
+    objective = run.build_objective()
     image = torch.tensor(run.initial_image[np.newaxis], requires_grad=True)
     trace: Trace = []
     began = time.perf_counter()

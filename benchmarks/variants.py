@@ -23,8 +23,9 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import assets, images
-from nst_tf.transfer import StyleTransfer
+from nst_tf import assets
+from nst_tf.pictures import images
+from nst_tf.run.transfer import StyleTransfer
 
 _WEIGHTS = flags.DEFINE_string("weights", "mini", "The network, where a way does not name one.")
 _PRESET = flags.DEFINE_string("preset", "gatys2016", "The recipe whose loss is evaluated.")
@@ -53,18 +54,18 @@ def main(argv: list[str]) -> None:
         runs[way] = StyleTransfer(content, style, size=_SIZE.value, style_size=512, **options)
     image = tf.constant(content[np.newaxis])
     seconds: dict[str, list[float]] = {way: [] for way in runs}
-    found = {}
+    outcome = {}
     for repeat in range(_REPEATS.value + 2):
         for way, run in runs.items():
             began = time.perf_counter()
-            loss, gradient, _ = run.objective(image)
-            found[way] = (float(loss), gradient.numpy().astype(np.float64))
+            loss, gradient, _ = run.build_objective()(image)
+            outcome[way] = (float(loss), gradient.numpy().astype(np.float64))
             if repeat > 1:  # the first ones compile
                 seconds[way].append(time.perf_counter() - began)
     first = next(iter(runs))
     table = []
     for way, times in seconds.items():
-        (loss, gradient), (loss0, gradient0) = found[way], found[first]
+        (loss, gradient), (loss0, gradient0) = outcome[way], outcome[first]
         row = {
             "way": way,
             "seconds": float(np.median(times)),

@@ -7,12 +7,15 @@ itself start TensorFlow.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nst_tf import data, export, keras
     from nst_tf.errors import (
         DivergenceError,
         ExportError,
+        FileError,
         Interrupted,
         NSTError,
         PictureError,
@@ -20,13 +23,16 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from nst_tf.keras import FeatureExtractor
-    from nst_tf.objective import Evaluation, Objective
-    from nst_tf.presets import PRESETS
-    from nst_tf.settings import Settings
-    from nst_tf.transfer import Callback, Result, Step, StyleTransfer, stylize
+    from nst_tf.losses.objective import Evaluation, Objective
+    from nst_tf.network.vgg import build_model
+    from nst_tf.network.weights import Weights
+    from nst_tf.pictures import filters
+    from nst_tf.recipe.presets import PRESETS
+    from nst_tf.recipe.settings import Settings
+    from nst_tf.run.record import Result, Step
+    from nst_tf.run.transfer import Callback, StyleTransfer, stylize
     from nst_tf.version import __version__
-    from nst_tf.vgg import build_model
-    from nst_tf.weights import Weights
+    from nst_tf.watch import film, tensorboard
 
 __all__ = [
     "PRESETS",
@@ -35,6 +41,7 @@ __all__ = [
     "Evaluation",
     "ExportError",
     "FeatureExtractor",
+    "FileError",
     "Interrupted",
     "NSTError",
     "Objective",
@@ -48,13 +55,21 @@ __all__ = [
     "WeightsError",
     "__version__",
     "build_model",
+    "data",
+    "export",
+    "film",
+    "filters",
+    "keras",
     "stylize",
+    "tensorboard",
 ]
 
+#: Where the names live that are reached from here.
 _HOME = {
     "errors": (
         "DivergenceError",
         "ExportError",
+        "FileError",
         "Interrupted",
         "NSTError",
         "PictureError",
@@ -62,20 +77,30 @@ _HOME = {
         "WeightsError",
     ),
     "keras": ("FeatureExtractor",),
-    "objective": ("Evaluation", "Objective"),
-    "presets": ("PRESETS",),
-    "settings": ("Settings",),
-    "transfer": ("Callback", "Result", "Step", "StyleTransfer", "stylize"),
+    "losses.objective": ("Evaluation", "Objective"),
+    "network.vgg": ("build_model",),
+    "network.weights": ("Weights",),
+    "recipe.presets": ("PRESETS",),
+    "recipe.settings": ("Settings",),
+    "run.record": ("Result", "Step"),
+    "run.transfer": ("Callback", "StyleTransfer", "stylize"),
     "version": ("__version__",),
-    "vgg": ("build_model",),
-    "weights": ("Weights",),
 }
+
+# Modules that had another path before 0.2.0 are found there for one more release.
+__path__.append(str(Path(__file__).with_name("former")))
 
 
 def __getattr__(name: str) -> Any:
     for module, names in _HOME.items():
         if name in names:
             return getattr(importlib.import_module(f"nst_tf.{module}"), name)
+    module = f"nst_tf.{name}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
     raise AttributeError(f"module 'nst_tf' has no attribute {name!r}")
 
 

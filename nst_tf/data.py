@@ -8,46 +8,22 @@ for grams in pictures.apply(nst_tf.data.grams(extractor)):
 
 from __future__ import annotations
 
-import glob
 import numbers
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import images, losses
-from nst_tf.errors import PictureError, SettingsError
+from nst_tf.errors import SettingsError
+from nst_tf.losses.gram import gram_matrix
+from nst_tf.pictures import images
+from nst_tf.pictures.folders import files
+
+__all__ = ["Transformation", "features", "files", "grams", "pictures"]
 
 #: A dataset to another, for `tf.data.Dataset.apply`.
 Transformation = Callable[[tf.data.Dataset], tf.data.Dataset]
-
-
-def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
-    """The files that a pattern, or each of several, matches: sorted, each once.
-
-    Args:
-      pattern: such as `photos/*.jpg`, or `photos/**/*.png` for subfolders too; a folder stands for
-        the files in it.
-
-    Raises:
-      PictureError: a pattern that matches no file.
-    """
-    patterns = [pattern] if isinstance(pattern, (str, os.PathLike)) else pattern
-    found: set[str] = set()
-    for one in (os.fspath(path) for path in patterns):
-        # A file's own name may hold what would be a pattern.
-        paths = [one] if Path(one).is_file() else glob.glob(one, recursive=True)
-        if Path(one).is_dir():
-            paths = [os.path.join(one, name) for name in os.listdir(one)]
-        paths = [path for path in paths if Path(path).is_file()]
-        if not paths:
-            raise PictureError(f"no file matches {one}")
-        found.update(paths)
-    if not found:
-        raise PictureError("no pattern for picture files: name one such as photos/*.jpg")
-    return sorted(found)
 
 
 def pictures(
@@ -123,7 +99,7 @@ def grams(extractor: tf.keras.Model) -> Transformation:
     Otherwise as `features`.
     """
     return _parallel(
-        lambda batch: {name: losses.gram_matrix(maps) for name, maps in extractor(batch).items()}
+        lambda batch: {name: gram_matrix(maps) for name, maps in extractor(batch).items()}
     )
 
 

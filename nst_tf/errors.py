@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nst_tf.transfer import Result
+from typing import Any
 
 
 class NSTError(Exception):
@@ -20,7 +17,11 @@ class SettingsError(NSTError, ValueError):
     """A setting, layer name or argument that cannot be used."""
 
 
-class PictureError(NSTError):
+class FileError(NSTError):
+    """A file or folder that cannot be read or written."""
+
+
+class PictureError(FileError):
     """A picture that cannot be read or written."""
 
 
@@ -36,11 +37,11 @@ class DivergenceError(NSTError):
     """The loss or its gradient stayed non-finite however small the step.
 
     Attributes:
-      result: the run up to its best image, so that nothing is lost; None where not even the
-        initial image had a finite loss.
+      result: the run up to its best image, a `run.record.Result`, so that nothing is lost; None
+        where not even the initial image had a finite loss.
     """
 
-    def __init__(self, message: str, result: Result | None = None) -> None:
+    def __init__(self, message: str, result: Any = None) -> None:
         super().__init__(message)
         self.result = result
 
@@ -49,9 +50,9 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C during `nst_tf.stylize`: still a KeyboardInterrupt, but the work is not lost.
 
     Attributes:
-      result: the run up to its best image.
+      result: the run up to its best image, a `run.record.Result`.
     """
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Any) -> None:
         super().__init__("interrupted; the best image so far is in .result")
         self.result = result

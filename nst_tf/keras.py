@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import losses, perceptual, presets, vgg
-from nst_tf import weights as weights_module
 from nst_tf.errors import SettingsError
-from nst_tf.weights import Weights
+from nst_tf.losses.gram import gram_matrix
+from nst_tf.losses.terms import Terms, of_maps, total, weights_of
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.network.feature_model import feature_model
+from nst_tf.network.weights import Weights
+from nst_tf.recipe import presets
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -60,7 +64,7 @@ class FeatureExtractor(tf.keras.Model):
             wanted = [wanted]
         wanted = list(settings.layers if wanted is None else wanted)
         dtype = getattr(dtype, "name", dtype)  # a policy may come as itself
-        network = perceptual.build_model(weights_module.load(weights), settings, dtype, wanted)
+        network = feature_model(weights_module.load(weights), settings, dtype, wanted)
         outputs = {key: network.get_layer(vgg.layer_name(key)).output for key in wanted}
         super().__init__(network.input, outputs, name=name)
         self.trainable = False
@@ -103,7 +107,7 @@ class GramMatrix(tf.keras.layers.Layer):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return losses.gram_matrix(inputs)
+        return gram_matrix(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], input_shape[-1], input_shape[-1])
@@ -132,18 +136,21 @@ class _Loss(tf.keras.losses.Loss):
             raise SettingsError(f"weights is {type(weights).__name__}: name a network or a file")
         self._config = {"weights": os.fspath(weights), "preset": preset, **overrides}
         self._settings = presets.settings(preset, **overrides)
-        self._model = perceptual.build_model(weights_module.load(weights), self._settings)
+        self._model = feature_model(weights_module.load(weights), self._settings)
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), **self._config}
         config.pop("fn", None)
         return config
 
-    def _maps(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tuple[Any, Any]:
-        pictures, targets = (
-            self._model(tf.cast(one, tf.float32)) for one in (y_pred, tf.stop_gradient(y_true))
+    def _terms(self, y_true: tf.Tensor, y_pred: tf.Tensor, *kinds: str) -> Terms:
+        """The terms of these kinds, of each picture against its target, and their total."""
+        maps, targets = (
+            self._model(tf.cast(pictures, tf.float32))
+            for pictures in (y_pred, tf.stop_gradient(y_true))
         )
-        return pictures, targets
+        terms = of_maps(kinds, maps, targets, self._settings)
+        return total(terms, weights_of(self._settings), tf.shape(y_pred)[:1])
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -151,8 +158,7 @@ class ContentLoss(_Loss):
     """L_content of each picture against its target."""
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        pictures, targets = self._maps(y_true, y_pred)
-        return perceptual.content_losses(pictures, targets, self._settings)["content_loss"]
+        return self._terms(y_true, y_pred, "content")["content"]
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -160,8 +166,7 @@ class StyleLoss(_Loss):
     """L_style of each picture against its target, which may have another size."""
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        pictures, targets = self._maps(y_true, y_pred)
-        return perceptual.style_losses(pictures, targets, self._settings)["style_loss"]
+        return self._terms(y_true, y_pred, "style")["style"]
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -169,8 +174,4 @@ class PerceptualLoss(_Loss):
     """α L_content + β L_style of each picture against its target."""
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        pictures, targets = self._maps(y_true, y_pred)
-        settings = self._settings
-        content = perceptual.content_losses(pictures, targets, settings)["content_loss"]
-        style = perceptual.style_losses(pictures, targets, settings)["style_loss"]
-        return settings.content_weight * content + settings.style_weight * style
+        return self._terms(y_true, y_pred, "content", "style")["total"]

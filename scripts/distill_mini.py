@@ -36,9 +36,10 @@ from distillation.pictures import Crops, split, square
 from distillation.student import CHANNELS, TAPS, Student, graft
 from tqdm import tqdm
 
-from nst_tf import losses, vgg
-from nst_tf import weights as weights_module
-from nst_tf.weights import Weights
+from nst_tf import losses
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.network.weights import Weights
 
 _WEIGHTS = flags.DEFINE_string("weights", "imagenet", "The teacher: 'imagenet' or a file.")
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs.", required=True)
@@ -150,8 +151,12 @@ class Distillation:
     def examine(self, pictures: list[np.ndarray]) -> dict[str, float]:
         """The terms' means over pictures of one size."""
         batches = [np.stack(pictures[at::3]) for at in range(3)]
-        found = [self._compare(batch, *self._teach(batch)) for batch in map(tf.constant, batches)]
-        return {key: float(np.mean([terms[key] for terms in found])) for key in found[0]}
+        batches_terms = [
+            self._compare(batch, *self._teach(batch)) for batch in map(tf.constant, batches)
+        ]
+        return {
+            key: float(np.mean([terms[key] for terms in batches_terms])) for key in batches_terms[0]
+        }
 
     def copy_student(self) -> Painter:
         """The student's painter, with the student as it is now."""
@@ -176,9 +181,12 @@ class Distillation:
 
     @tf.function(reduce_retracing=True)
     def _teach(self, pictures: tf.Tensor) -> tuple[Tensors, Tensors]:
-        maps = {name: one / self._scales[name] for name, one in self._teacher(pictures).items()}
-        grams = {name: losses.gram_matrix(one) for name, one in maps.items()}
-        return {name: thin(name, one) for name, one in maps.items()}, grams
+        maps = {
+            name: features / self._scales[name]
+            for name, features in self._teacher(pictures).items()
+        }
+        grams = {name: losses.gram_matrix(features) for name, features in maps.items()}
+        return {name: thin(name, features) for name, features in maps.items()}, grams
 
     @tf.function
     def _learn(
@@ -240,7 +248,7 @@ def train(run: Distillation, judge: Judge | None, held_out: list[np.ndarray]) ->
         bar.update(0)
         if float(run.seconds) > due or progress >= 1:
             run.save()
-            means = {key: float(np.mean([one[key] for one in recent])) for key in recent[-1]}
+            means = {key: float(np.mean([terms[key] for terms in recent])) for key in recent[-1]}
             report(run, judge, held_out, means)
             due = float(run.seconds) + 60 * _REPORT.value
 

@@ -17,8 +17,9 @@ import numpy as np
 from absl import app, flags
 from tqdm import tqdm
 
-from nst_tf import images, vgg
-from nst_tf import weights as weights_module
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.pictures import images
 
 _WEIGHTS = flags.DEFINE_string("weights", "imagenet", "The network.")
 _OUT = flags.DEFINE_string("out", None, "Where the means go.", required=True)
@@ -35,9 +36,9 @@ def _pooling_ratios(
     for picture in pictures:
         for maps in model(picture[np.newaxis]).values():
             most = float(np.mean(vgg.Pooling("max")(maps)))
-            for kind, found in ratios.items():
-                found.append(most / float(np.mean(vgg.Pooling(kind)(maps))))
-    return {kind: float(np.median(found)) for kind, found in ratios.items()}
+            for kind, ratio in ratios.items():
+                ratio.append(most / float(np.mean(vgg.Pooling(kind)(maps))))
+    return {kind: float(np.median(ratio)) for kind, ratio in ratios.items()}
 
 
 def main(argv: list[str]) -> None:

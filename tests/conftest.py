@@ -13,8 +13,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A user's own setting must not leak into the tests.
 os.environ.pop("NST_TF_WEIGHTS", None)
 
-from nst_tf import assets, engine, images, layers
-from nst_tf import weights as weights_module
+from nst_tf import assets
+from nst_tf.network import machine
+from nst_tf.network import weights as weights_module
+from nst_tf.pictures import images
+from nst_tf.recipe import layers
 
 #: Real VGG19 weights and pictures, which are not part of the project. Tests that want them skip
 #: where they are absent.
@@ -25,7 +28,7 @@ SHARED = Path(os.environ.get("NST_TF_SHARED", Path(__file__).parent.parent.paren
 def any_processor() -> Iterator[None]:
     """The same dtype is chosen on every machine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_processor", set)
+        patch.setattr(machine, "processor", set)
         yield
 
 

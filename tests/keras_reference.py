@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import layers
-from nst_tf.weights import Weights
+from nst_tf.network.weights import Weights
+from nst_tf.recipe import layers
 
 
 def network(weights: Weights | Path | None) -> tf.keras.Model:

@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 from test_optimizers import START, bowl
 
-from nst_tf import choices, optimizers
+from nst_tf import optimizers
 from nst_tf.apps.main import main
 from nst_tf.errors import SettingsError
-from nst_tf.settings import Settings
-from nst_tf.transfer import StyleTransfer
+from nst_tf.recipe import choices
+from nst_tf.recipe.settings import Settings
+from nst_tf.run.transfer import StyleTransfer
 
 NAMES = [f"tfa.{name}" for name in choices.ADDONS]
 AROUND = ["tfa.Lookahead(adam)", "tfa.Lookahead(tfa.RectifiedAdam)", "tfa.Lookahead(tfa.COCOB)"]

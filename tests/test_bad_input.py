@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import nst_tf
-from nst_tf import images
 from nst_tf.apps.main import main
 from nst_tf.errors import NSTError
+from nst_tf.pictures import images
 
 PICTURE = np.random.default_rng(0).random((24, 32, 3), np.float32)
 

@@ -5,8 +5,8 @@ import gc
 import pytest
 import tensorflow as tf
 
-from nst_tf.compiled import compiled
-from nst_tf.transfer import StyleTransfer
+from nst_tf.network.compiled import compiled
+from nst_tf.run.transfer import StyleTransfer
 
 
 def graphs():

@@ -8,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 import nst_tf.data
-from nst_tf import images
 from nst_tf.errors import PictureError, SettingsError
+from nst_tf.pictures import images
 
 
 @pytest.fixture

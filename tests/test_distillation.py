@@ -10,8 +10,10 @@ import pytest
 import tensorflow as tf
 from distillation import comparison, painter, pictures, student
 
-from nst_tf import assets, layers, vgg
-from nst_tf import weights as weights_module
+from nst_tf import assets
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.recipe import layers
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

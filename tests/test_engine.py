@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import choices, engine, vgg
-from nst_tf import weights as weights_module
 from nst_tf.errors import SettingsError
-from nst_tf.objective import Objective
-from nst_tf.transfer import StyleTransfer
+from nst_tf.losses.objective import Objective
+from nst_tf.network import engine, vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.recipe import choices
+from nst_tf.run.transfer import StyleTransfer
 
 CONTENT = {"conv4_2": 1.0, "block2_conv1:pre": 0.3}
 STYLE = {"conv1_1": 0.2, "conv1_2:pre": 0.1, "conv2_1": 0.3, "conv3_1": 0.2, "conv5_1": 0.4}

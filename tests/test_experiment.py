@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_tf import assets, images
+from nst_tf import assets
 from nst_tf.apps.main import main
 from nst_tf.experiments import page, report
-from nst_tf.experiments.grid import Grid, Options
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
+from nst_tf.pictures import images
 
 PICTURES = [str(assets.SCENE), str(assets.PAINTING)]
 SMALL = ["--weights=mini", "--size=36", "--evaluations=4", "--quiet"]
@@ -174,7 +174,7 @@ def test_every_run_of_the_grid_is_in_tensorboard(made):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_page_of_no_results(tmp_path, name):
     plan = SWEEPS[name](Inputs(*PICTURES[:1], tuple(PICTURES), "mini"))
-    report.write(plan, {}, Options(tmp_path))
+    report.write(plan, {}, Folder(tmp_path))
     found = read(tmp_path)
     assert found.tags["img"] == 3
     assert found.tags["svg"] == len(plan.curves)
@@ -190,15 +190,15 @@ def test_a_panel_for_each_of_the_plan(tmp_path, name):
     values = {"reconstruct": ("conv1_1", "conv2_1"), "learning-rate": ("0.1",)}.get(name, ())
     changes = {"size": 36, "iterations": 3}
     plan = SWEEPS[name](Inputs(*PICTURES[:1], (PICTURES[1],), "mini", None, changes, values))
-    options = Options(tmp_path)
-    manifests = Grid(plan.cells, options, bar=False).run()
-    report.write(plan, manifests, options)
+    folder = Folder(tmp_path)
+    manifests = Jobs(folder.jobs(plan.cells)).run()
+    report.write(plan, manifests, folder)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
     found, panels = read(tmp_path), sum(len(row.panels) for row in plan.rows)
     assert found.tags["img"] + found.tags["video"] == 2 + panels
     assert found.tags["video"] == (name == "film")
     # The page's own files are none of the runs'.
-    assert Grid(plan.cells, options, bar=False).run() == json.loads(json.dumps(manifests))
+    assert Jobs(folder.jobs(plan.cells)).run() == json.loads(json.dumps(manifests))
     assert before == {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
 
 
@@ -208,7 +208,7 @@ def test_the_largest_picture_does_not_swell_the_page(tmp_path):
     noise = np.random.default_rng(0).random((300, 400, 3), np.float32)
     images.save(images.resize(noise, 2400, 3200), path)
     plan = SWEEPS["ratio"](Inputs(str(path), (PICTURES[1],), "mini"))
-    report.write(plan, {}, Options(tmp_path))
+    report.write(plan, {}, Folder(tmp_path))
     assert (tmp_path / "index.html").stat().st_size < 1_500_000
 
 

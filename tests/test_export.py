@@ -10,12 +10,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf import assets, images, presets, vgg
+from nst_tf import assets
 from nst_tf.apps.main import main
 from nst_tf.errors import ExportError, SettingsError
 from nst_tf.export import card, parity, saved_model, verify, versions
-from nst_tf.transfer import StyleTransfer
-from nst_tf.weights import Weights
+from nst_tf.network import vgg
+from nst_tf.network.weights import Weights
+from nst_tf.pictures import images
+from nst_tf.recipe import presets
+from nst_tf.run.transfer import StyleTransfer
 
 SETTINGS = presets.settings("gatys2016")
 STYLE, CONTENT = list(SETTINGS.style_layers), list(SETTINGS.content_layers)

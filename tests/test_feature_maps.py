@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 import nst_tf
-from nst_tf import assets, images
+from nst_tf import assets
 from nst_tf.apps.main import main
+from nst_tf.pictures import images
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 import nst_tf
-from nst_tf import assets, callbacks, images
+from nst_tf import assets
 from nst_tf.apps.main import main
 from nst_tf.errors import PictureError
-from nst_tf.film import FORMATS, Film, _Curve, _Reel
-from nst_tf.transfer import StyleTransfer
+from nst_tf.pictures import images
+from nst_tf.run.transfer import StyleTransfer
+from nst_tf.watch import callbacks
+from nst_tf.watch.film import FORMATS, Film, _Curve, _Reel
 
 SIZE = (47, 63)  # odd, which H.264 does not hold
 

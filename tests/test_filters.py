@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from nst_tf import filters
 from nst_tf.errors import SettingsError
+from nst_tf.pictures import filters
 
 draw = np.random.default_rng(0)
 PICTURES = draw.random((2, 13, 17, 3))

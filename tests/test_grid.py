@@ -8,13 +8,12 @@ import pytest
 from PIL import Image
 
 from nst_tf import assets
-from nst_tf import workshop as workshop_module
 from nst_tf.errors import NSTError
 from nst_tf.experiments import grid as grids
-from nst_tf.experiments.grid import Grid, Options
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
-from nst_tf.transfer import StyleTransfer
+from nst_tf.run import workshop as workshop_module
+from nst_tf.run.transfer import StyleTransfer
 
 BETAS = ("0.1", "1", "10", "30", "100", "1000")
 

@@ -20,8 +20,8 @@ from pictures import (
 )
 from PIL import Image, ImageCms
 
-from nst_tf import images
 from nst_tf.errors import PictureError
+from nst_tf.pictures import images
 
 DRAW = np.random.default_rng(0)
 RGB = DRAW.integers(0, 256, (5, 7, 3)).astype(np.uint8)

@@ -12,8 +12,8 @@ import tensorflow as tf
 import tifffile
 from PIL import Image, ImageCms
 
-from nst_tf import images
 from nst_tf.errors import PictureError
+from nst_tf.pictures import images
 
 PICTURE = np.random.default_rng(0).random((6, 9, 3), np.float32)
 SUFFIXES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "PNG"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from nst_tf import images, initial
 from nst_tf.errors import NSTError, SettingsError
+from nst_tf.pictures import images, initial
 
 CONTENT = np.random.default_rng(0).random((12, 20, 3), np.float32)
 STYLE = np.random.default_rng(1).random((30, 30, 3), np.float32)

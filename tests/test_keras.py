@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 import nst_tf.keras
-from nst_tf import normalisation, presets, vgg
-from nst_tf import weights as weights_module
 from nst_tf.errors import SettingsError
+from nst_tf.network import normalisation, vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.recipe import presets
 
 SETTINGS = presets.settings("gatys2016")
 

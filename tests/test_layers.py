@@ -1,7 +1,7 @@
 import pytest
 
-from nst_tf import layers
 from nst_tf.errors import SettingsError
+from nst_tf.recipe import layers
 
 
 def test_there_are_the_16_convolutions_of_column_e():

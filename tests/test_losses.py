@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import choices, losses
+from nst_tf import losses
 from nst_tf.errors import SettingsError
+from nst_tf.recipe import choices
 
 draw = np.random.default_rng(0)
 F = draw.standard_normal((2, 4, 5, 3))

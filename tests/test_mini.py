@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import assets, choices, layers, losses, vgg
-from nst_tf import weights as weights_module
+from nst_tf import assets, losses
 from nst_tf.errors import SettingsError
-from nst_tf.transfer import StyleTransfer
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.recipe import choices, layers
+from nst_tf.run.transfer import StyleTransfer
 
 
 @pytest.fixture(scope="module")

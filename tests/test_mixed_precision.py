@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import assets, engine, images, initial, perceptual, presets, vgg
-from nst_tf import weights as weights_module
-from nst_tf.objective import Objective
-from nst_tf.transfer import StyleTransfer
+from nst_tf import assets
+from nst_tf.losses.objective import Objective
+from nst_tf.network import engine, vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.network.feature_model import feature_model
+from nst_tf.pictures import images, initial
+from nst_tf.recipe import presets
+from nst_tf.run.transfer import StyleTransfer
 
 #: Cosines between gradients in float32 and in half precision, at least.
 COSINES = {"mixed_float16": 0.999, "mixed_bfloat16": 0.99}
 
 
 def evaluate(settings, weights, content, style, dtype, starts, **options):
-    model = perceptual.build_model(weights, settings, dtype)
+    model = feature_model(weights, settings, dtype)
     forms = {name: getattr(settings, name) for name in ("content_loss", "style_loss", "tv_loss")}
     weights_of_terms = {
         name: getattr(settings, name) for name in ("content_weight", "style_weight", "tv_weight")

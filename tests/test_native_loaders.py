@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from nst_tf import assets, images
+from nst_tf import assets
+from nst_tf.pictures import images
 
 SIGNATURE = "image_bytes_grams"
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import objective as objective_module
-from nst_tf import vgg
 from nst_tf.errors import SettingsError
-from nst_tf.objective import Objective
+from nst_tf.losses import objective as objective_module
+from nst_tf.losses.objective import Objective
+from nst_tf.network import vgg
 
 CONTENT = {"conv2_2": 2.0, "conv1_2:pre": 0.5}
 STYLE = {"conv1_1": 0.3, "conv2_1": 0.7}

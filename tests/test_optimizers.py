@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from scipy import optimize
 
-from nst_tf import choices, optimizers
+from nst_tf import optimizers
 from nst_tf.errors import SettingsError
-from nst_tf.objective import Evaluation
+from nst_tf.losses.objective import Evaluation
+from nst_tf.recipe import choices
 
 SHAPE = (1, 4, 5, 3)
 draw = np.random.default_rng(0)

@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
-from nst_tf import choices, presets
 from nst_tf.errors import SettingsError
-from nst_tf.settings import Settings
+from nst_tf.recipe import choices, presets
+from nst_tf.recipe.settings import Settings
 
 WIDTHS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_tf import assets, choices, presets, transfer
+from nst_tf import assets
 from nst_tf.apps import command, run_flags, stylize
 from nst_tf.apps.main import main
-from nst_tf.workshop import Workshop
+from nst_tf.recipe import choices, presets
+from nst_tf.run import transfer
+from nst_tf.run.workshop import Workshop
 
 
 @pytest.fixture(scope="module")
@@ -317,8 +319,8 @@ def test_running_out_of_memory_is_one_line(capsys):
 
 def test_a_full_disk_does_not_lose_the_run(pictures, tmp_path, capsys, monkeypatch):
     """A snapshot that cannot be written ends the run, whose best image is then saved."""
-    from nst_tf import images
     from nst_tf.errors import PictureError
+    from nst_tf.pictures import images
 
     save = images.save
 

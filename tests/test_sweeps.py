@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from nst_tf import presets
 from nst_tf.errors import SettingsError
 from nst_tf.experiments.plan import Cell, Inputs, Panel, Plan, Row
 from nst_tf.experiments.sweeps import SWEEPS
+from nst_tf.recipe import presets
 
 #: What `--values` may say of each experiment, and in which field of its settings it is found.
 VALUES = {

@@ -17,10 +17,11 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
 import nst_tf
-from nst_tf import assets, images
+from nst_tf import assets
 from nst_tf.apps.main import main
 from nst_tf.errors import NSTError
-from nst_tf.tensorboard import TensorBoard
+from nst_tf.pictures import images
+from nst_tf.watch.tensorboard import TensorBoard
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
 import hashlib
+import io
 import json
 
 import numpy as np
@@ -7,20 +8,60 @@ import tensorflow as tf
 from PIL import Image
 
 import nst_tf
-from nst_tf import assets, callbacks, presets
+from nst_tf import assets
 from nst_tf.errors import DivergenceError, Interrupted, SettingsError
-from nst_tf.objective import Evaluation
-from nst_tf.transfer import StyleTransfer
+from nst_tf.losses.objective import Evaluation
+from nst_tf.pictures import images
+from nst_tf.recipe import presets
+from nst_tf.run import schedule
+from nst_tf.run.descent import Limits
+from nst_tf.run.schedule import Stage
+from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
+from nst_tf.watch.progress_bar import ProgressBar
+from nst_tf.watch.snapshots import Snapshots, snapshot_path
 
 OPTIONS = {"size": 48, "evaluations": 12}
 
 
-@pytest.fixture
-def stylize(tiny_weights, scene, painting):
+@pytest.fixture(scope="module")
+def workshop():
+    """Of all runs here: compiling is what takes the time."""
+    return Workshop()
+
+
+@pytest.fixture(scope="module")
+def stylize(tiny_weights, scene, painting, workshop):
     def run(content=scene, style=painting, **options):
-        return StyleTransfer(content, style, weights=tiny_weights, **{**OPTIONS, **options})
+        options = {"weights": tiny_weights, "workshop": workshop, **OPTIONS, **options}
+        return StyleTransfer(content, style, **options)
 
     return run
+
+
+class Poisoned(Workshop):
+    """Its objectives return NaN from evaluation `after` on, `times` times; they are counted.
+
+    Args:
+      sound: the workshop whose objectives these are.
+    """
+
+    def __init__(self, sound: Workshop, after: int, times: int) -> None:
+        super().__init__()
+        self.sound, self.after, self.times = sound, after, times
+        self.count = tf.Variable(0, dtype=tf.int32)
+
+    def objective(self, *arguments, **options):
+        evaluate = self.sound.objective(*arguments, **options)
+
+        def poisoned(image):
+            loss, gradient, terms = evaluate(image)
+            count = self.count.assign_add(1)
+            bad = (count > self.after) & (count <= self.after + self.times)
+            factor = tf.where(bad, np.nan, 1.0)
+            return Evaluation(loss * factor, gradient * factor, terms)
+
+        return poisoned
 
 
 def test_the_plain_call(tiny_weights):
@@ -66,7 +107,7 @@ def test_every_step_says_how_steep_and_how_long_it_was(stylize, optimizer):
     run = stylize(optimizer=optimizer, evaluations=6)
     before = run.initial_image
     for step in run:
-        gradient = np.float64(run.objective(tf.constant(step.array[None])).gradient)
+        gradient = np.float64(run.build_objective()(tf.constant(step.array[None])).gradient)
         assert step.gradient_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-3)
         change = np.float64(step.array) - before
         assert step.step_length == pytest.approx(np.sqrt(np.mean(change**2)), rel=1e-4, abs=1e-9)
@@ -75,9 +116,9 @@ def test_every_step_says_how_steep_and_how_long_it_was(stylize, optimizer):
     assert step.step_length > 0
 
 
-def test_a_failed_step_halves_the_learning_rate_that_is_told(stylize):
-    run = stylize(optimizer="adam", evaluations=12)
-    poison(run, after=6, times=2)
+def test_a_failed_step_halves_the_learning_rate_that_is_told(stylize, workshop):
+    poisoned = Poisoned(workshop, after=6, times=2)
+    run = stylize(optimizer="adam", evaluations=12, workshop=poisoned)
     rates = [row["learning_rate"] for row in run.run().history]
     np.testing.assert_allclose(sorted(set(rates)), [0.005, 0.02], rtol=1e-5)
 
@@ -127,7 +168,7 @@ def test_callbacks_see_begin_every_step_and_the_end(stylize):
 
 
 def test_keyboard_interrupt_carries_the_result(stylize):
-    class CtrlC(callbacks.Callback):
+    class CtrlC(nst_tf.Callback):
         def on_step(self, run, step):
             if step.iteration == 2:
                 raise KeyboardInterrupt
@@ -151,30 +192,10 @@ def test_the_result_is_the_best_image_not_the_last(stylize, optimizer, learning_
     np.testing.assert_array_equal(run.result().array, np.clip(best.array, 0, 1))
 
 
-def poison(run: StyleTransfer, after: int, times: int):
-    """Makes the objective of a run return NaN from evaluation `after` on, `times` times."""
-    objective = run.objective
-    counter = tf.Variable(0, dtype=tf.int32)
-
-    class Poisoned:
-        def __call__(self, image):
-            loss, gradient, terms = objective(image)
-            count = counter.assign_add(1)
-            bad = (count > after) & (count <= after + times)
-            factor = tf.where(bad, np.nan, 1.0)
-            return Evaluation(loss * factor, gradient * factor, terms)
-
-    workshop, poisoned = run._workshop, Poisoned()
-    workshop._objective = poisoned
-    workshop.objective = lambda *_, **__: poisoned
-    return counter
-
-
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "gd"])
-def test_a_step_that_is_not_finite_is_rejected_and_the_run_goes_on(stylize, optimizer):
-    run = stylize(optimizer=optimizer, evaluations=30)
-    poison(run, after=6, times=2)
-    result = run.run()
+def test_a_step_that_is_not_finite_is_rejected_and_the_run_goes_on(stylize, workshop, optimizer):
+    poisoned = Poisoned(workshop, after=6, times=2)
+    result = stylize(optimizer=optimizer, evaluations=30, workshop=poisoned).run()
     assert result.stopped == "finished"
     assert np.isfinite([row["total"] for row in result.history]).all()
     assert result.history[-1]["total"] < result.history[3]["total"]
@@ -184,20 +205,21 @@ def test_a_step_that_is_not_finite_is_rejected_and_the_run_goes_on(stylize, opti
 @pytest.mark.parametrize(
     "optimizer", ["lbfgs", "adam", "gd", pytest.param("tfp-lbfgs", marks=pytest.mark.slow)]
 )
-def test_lasting_failure_is_an_error_that_carries_the_best_image(stylize, optimizer):
-    run = stylize(optimizer=optimizer, evaluations=500)
-    poison(run, after=9, times=10**6)
+def test_lasting_failure_is_an_error_that_carries_the_best_image(stylize, workshop, optimizer):
+    poisoned = Poisoned(workshop, after=9, times=10**6)
+    run = stylize(optimizer=optimizer, evaluations=500, workshop=poisoned)
     with pytest.raises(DivergenceError, match="not finite") as caught:
         run.run()
     result = caught.value.result
     assert result.stopped == "diverged" and np.isfinite(result.array).all()
     totals = [row["total"] for row in result.history]
     assert np.isfinite(totals).all() and min(totals) < totals[0]
+    assert result.manifest["total"] == min(totals) and result.manifest["saved_total"] is None
+    json.dumps(result.manifest, allow_nan=False)
 
 
-def test_a_start_that_is_not_finite_is_an_error_at_once(stylize):
-    run = stylize()
-    poison(run, after=0, times=10**6)
+def test_a_start_that_is_not_finite_is_an_error_at_once(stylize, workshop):
+    run = stylize(workshop=Poisoned(workshop, after=0, times=10**6))
     with pytest.raises(DivergenceError, match="initial image") as caught:
         run.run()
     assert caught.value.result is None
@@ -210,11 +232,12 @@ def test_a_run_at_its_minimum_stalls(stylize, scene):
     np.testing.assert_allclose(result.array, np.clip(stylize().content, 0, 1))
 
 
-def test_new_start_keeps_counting_evaluations(stylize):
-    run = stylize(optimizer="adam", evaluations=30)
-    counter = poison(run, after=6, times=2)
-    history = run.run().history
-    assert history[-1]["evaluations"] == int(counter)
+def test_new_start_keeps_counting_evaluations(stylize, workshop):
+    poisoned = Poisoned(workshop, after=6, times=2)
+    run = stylize(optimizer="adam", evaluations=30, workshop=poisoned)
+    counts = [(step.evaluations, int(poisoned.count)) for step in run]
+    assert all(told == counted for told, counted in counts) and counts[-1][0] >= 30
+    assert run.history[-1]["evaluations"] == counts[-1][0]
 
 
 def test_snapshots(stylize):
@@ -227,15 +250,15 @@ def test_the_manifest_says_how_it_came_about(stylize, tiny_weights, tmp_path):
     run = stylize(str(assets.SCENE), [assets.PAINTING, np.zeros((20, 20, 3), np.uint8)], seed=3)
     result = run.run()
     result.save(tmp_path / "out.png")
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert found["settings"] == json.loads(json.dumps(result.settings.asdict()))
-    assert found["settings"]["preset"] == presets.DEFAULT and found["settings"]["seed"] == 3
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["settings"] == json.loads(json.dumps(result.settings.asdict()))
+    assert written["settings"]["preset"] == presets.DEFAULT and written["settings"]["seed"] == 3
     digest = hashlib.sha256(assets.SCENE.read_bytes()).hexdigest()
-    assert found["content"] == {"path": str(assets.SCENE), "sha256": digest}
-    assert found["styles"][1]["shape"] == [20, 20, 3]
-    assert found["weights"]["sha256"] == tiny_weights.sha256
-    assert found["versions"]["tensorflow"] == tf.__version__
-    assert found["history"] == result.history and found["stopped"] == "finished"
+    assert written["content"] == {"path": str(assets.SCENE), "sha256": digest}
+    assert written["styles"][1]["shape"] == [20, 20, 3]
+    assert written["weights"]["sha256"] == tiny_weights.sha256
+    assert written["versions"]["tensorflow"] == tf.__version__
+    assert written["history"] == result.history and written["stopped"] == "finished"
     with Image.open(tmp_path / "out.png") as image:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(result.image))
 
@@ -258,7 +281,188 @@ def test_too_small_pictures_are_named_before_any_work(stylize):
 
 def test_settings_in_place_of_a_preset(stylize):
     settings = presets.settings("l2-distance", evaluations=3, size=48)
-    run = StyleTransfer(
-        assets.SCENE, assets.PAINTING, preset=settings, weights=stylize().weights, seed=9
-    )
+    weights = stylize().weights
+    run = StyleTransfer(assets.SCENE, assets.PAINTING, settings=settings, weights=weights, seed=9)
     assert run.settings == settings.replace(seed=9)
+    with pytest.raises(SettingsError, match="both given"):
+        stylize(preset="gatys2016", settings=settings)
+
+
+def test_the_former_names_still_work_and_warn(stylize):
+    settings = presets.settings("l2-distance", evaluations=3, size=48)
+    with pytest.warns(DeprecationWarning, match="settings="):
+        run = stylize(preset=settings, **OPTIONS)
+    assert run.settings == settings.replace(**OPTIONS)
+    with pytest.warns(DeprecationWarning, match="identity"):
+        assert run.plan == run.identity
+    with pytest.warns(DeprecationWarning, match="build_objective"):
+        assert run.objective is run.build_objective()
+
+
+class Told(nst_tf.Callback):
+    """Writes down what it is told, and fails where it is to."""
+
+    def __init__(self, name, log, fails_at=None):
+        self.name, self.log, self.fails_at = name, log, fails_at
+
+    def on_begin(self, run):
+        self.note("begin")
+
+    def on_end(self, run):
+        self.note("end")
+
+    def note(self, moment):
+        self.log.append(f"{moment} {self.name}")
+        if moment == self.fails_at:
+            raise RuntimeError(f"{self.name} fails at its {moment}")
+
+
+def test_who_has_begun_is_told_of_the_end_where_another_cannot_begin(stylize):
+    log = []
+    watchers = [Told("a", log), Told("b", log), Told("c", log, "begin"), Told("d", log)]
+    run = stylize(callbacks=watchers)
+    with pytest.raises(RuntimeError, match="c fails at its begin"):
+        run.run()
+    assert log == ["begin a", "begin b", "begin c", "end b", "end a"]
+    assert run.history == []
+
+
+def test_one_that_fails_at_its_end_does_not_keep_the_others_from_theirs(stylize):
+    log = []
+    watchers = [Told("a", log), Told("b", log, "end"), Told("c", log)]
+    run = stylize(callbacks=watchers, iterations=1)
+    with pytest.raises(RuntimeError, match="b fails at its end"):
+        run.run()
+    assert log == ["begin a", "begin b", "begin c", "end c", "end b", "end a"]
+    assert run.result().stopped == "finished" and len(run.history) == 2
+
+
+def test_the_file_that_it_starts_from_is_part_of_its_identity(stylize, scene, tmp_path):
+    path, other = tmp_path / "start.png", tmp_path / "other.png"
+    images.save(scene, path)
+    images.save(scene, other)
+    for init in (str(path), f"{path}=0.5,noise=0.5"):
+        before = stylize(init=init).identity
+        assert stylize(init=init).identity == before
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert before["init"] == [{"path": str(path), "sha256": digest}]
+        data = path.read_bytes()
+        images.save(1 - scene, path)
+        assert stylize(init=init).identity != before
+        path.write_bytes(data)
+        assert stylize(init=init).identity == before
+    assert "init" not in stylize(init="content=0.5,noise=0.5").identity
+
+
+def test_snapshots_need_not_stay_in_memory(stylize, tmp_path):
+    options = {"iterations": 4, "snapshots": (1, 3), "optimizer": "adam"}
+    kept = stylize(**options).run().snapshots
+    out = tmp_path / "out.png"
+    result = stylize(**options, callbacks=[Snapshots(out)], keep_snapshots=False).run()
+    assert result.snapshots == {} and sorted(kept) == [1, 3]
+    assert {path.name for path in tmp_path.iterdir()} == {"out-0001.png", "out-0003.png"}
+    for iteration, image in kept.items():
+        with Image.open(snapshot_path(out, iteration)) as written:
+            np.testing.assert_array_equal(np.asarray(written), np.asarray(image))
+
+
+@pytest.fixture
+def copied(monkeypatch):
+    """The shapes of the tensors that are copied to the host from here on."""
+    kind, shapes = type(tf.constant(0.0)), []
+
+    def noting(copy):
+        def copying(self, *arguments, **options):
+            shapes.append(tuple(self.shape))
+            return copy(self, *arguments, **options)
+
+        return copying
+
+    for name in ("numpy", "__array__"):
+        monkeypatch.setattr(kind, name, noting(getattr(kind, name)))
+    return shapes
+
+
+def test_nothing_is_copied_of_a_step_that_nobody_looks_at(stylize, copied):
+    def pictures():
+        return sum(shape[-3:] == (36, 48, 3) for shape in copied)
+
+    bar = ProgressBar(io.StringIO())
+    for step in stylize(optimizer="adam", iterations=6, callbacks=[bar], snapshots=(5,)):
+        assert pictures() == (step.iteration >= 5)  # the snapshot's
+    assert step.iteration == 6
+    array = step.array
+    assert step.array is array  # a second look costs nothing
+    assert pictures() == 2
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_step_looked_at_late_shows_what_it_showed_then(stylize, optimizer):
+    at_once = [step.array.copy() for step in stylize(optimizer=optimizer, iterations=4)]
+    steps = list(run := stylize(optimizer=optimizer, iterations=4))
+    run.run()
+    assert len(steps) == len(at_once) == 5
+    for step, array in zip(steps, at_once, strict=True):
+        np.testing.assert_array_equal(step.array, array)
+    assert np.abs(at_once[4] - at_once[0]).max() > 0.01
+
+
+def test_the_loss_of_the_saved_picture_is_told_beside_that_of_the_best(stylize, tmp_path):
+    run = stylize(optimizer="adam", learning_rate=0.1, iterations=6, style_weight=1e3)
+    steps = list(run)
+    best = min(steps, key=lambda step: step.terms["total"])
+    assert best.array.min() < -0.02 and best.array.max() > 1.02  # which no file holds
+    result = run.result()
+    result.save(tmp_path / "out.png")
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    saved = images.load(tmp_path / "out.png")[np.newaxis]
+    expected = float(run.build_objective()(tf.constant(saved)).loss)
+    assert manifest["total"] == best.terms["total"]
+    assert manifest["saved_total"] == pytest.approx(expected, rel=1e-5)
+    assert abs(manifest["saved_total"] / manifest["total"] - 1) > 1e-3
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_run_of_two_stages(stylize, optimizer):
+    stages = [Stage(Limits(iterations=3), size=24), Stage(Limits(iterations=3))]
+    options = {"optimizer": optimizer, "init": "noise", "style_weight": 10.0}
+    run = stylize(stages=stages, **options)
+    steps = list(run)
+    assert [step.iteration for step in steps] == list(range(7))
+    shapes = [step.array.shape for step in steps]
+    assert shapes == 4 * [(18, 24, 3)] + 3 * [(36, 48, 3)]
+    for name in ("iteration", "evaluations", "seconds"):
+        column = [row[name] for row in run.history]
+        assert column == sorted(column)
+    result = run.result()
+    assert result.stopped == "finished" and result.history == run.history
+    assert result.array.shape == (36, 48, 3) and result.image.size == (48, 36)
+    totals = [row["total"] for row in result.history]
+    assert result.manifest["total"] == min(totals[4:])  # of the images at the result's size
+    # Of either there is one step at this size: what the first stage made is a better start.
+    alone = [row["total"] for row in stylize(**options, iterations=3).run().history]
+    assert totals[4] < alone[1] and totals[-1] < alone[-1]
+
+
+def test_a_run_left_in_its_first_stage_has_a_result_of_full_size(stylize):
+    run = stylize(stages=[Stage(Limits(iterations=3), size=24), Stage(Limits(iterations=3))])
+    for step in run:
+        if step.iteration == 2:
+            break
+    result = run.result()
+    assert step.array.shape == (18, 24, 3) and result.array.shape == (36, 48, 3)
+    assert result.stopped == "interrupted"
+    small = images.to_uint8(step.array) / np.float32(255)
+    objective = run.build_objective(Stage(Limits(), size=24))
+    expected = float(objective(tf.constant(small[np.newaxis])).loss)
+    assert result.manifest["saved_total"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam", "learning_rate": 0.05}])
+def test_the_stage_of_the_settings_is_what_a_run_without_stages_is(stylize, changes):
+    plain = stylize(**changes).run()
+    stages = schedule.of_settings(plain.settings)
+    staged = stylize(**changes, stages=stages).run()
+    assert staged.array.tobytes() == plain.array.tobytes()
+    for row, other in zip(staged.history, plain.history, strict=True):
+        assert {**row, "seconds": 0} == {**other, "seconds": 0}

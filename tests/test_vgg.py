@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import images, layers, vgg
 from nst_tf.errors import SettingsError
+from nst_tf.network import vgg
+from nst_tf.pictures import images
+from nst_tf.recipe import layers
 
 
 def relative(found, expected) -> float:

@@ -5,9 +5,10 @@ import keras_reference
 import numpy as np
 import pytest
 
-from nst_tf import layers, normalisation, vgg
-from nst_tf import weights as weights_module
 from nst_tf.errors import WeightsError
+from nst_tf.network import normalisation, vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.recipe import layers
 
 
 def same(found, expected) -> bool:
@@ -179,7 +180,7 @@ def test_normalised_filters_have_mean_one_and_compute_the_same(random_weights, s
 
 
 def test_imagenet_vgg19_is_known_and_normalised_by_the_bundled_means(vgg19, neckarfront):
-    from nst_tf import images
+    from nst_tf.pictures import images
 
     assert weights_module.known_means(vgg19) is not None
     normalised = normalisation.normalise(vgg19)
@@ -193,7 +194,8 @@ def test_mini_is_known_and_normalised_by_the_bundled_means():
     mini = weights_module.load("mini")
     assert set(weights_module.known_means(mini)) == set(mini.kernels)
     normalised = normalisation.normalise(mini)
-    from nst_tf import assets, images
+    from nst_tf import assets
+    from nst_tf.pictures import images
 
     means = vgg.mean_activations(normalised, [images.load(assets.SCENE, 256)])
     for name in list(mini.kernels):
@@ -203,7 +205,8 @@ def test_mini_is_known_and_normalised_by_the_bundled_means():
 def test_any_other_network_is_measured(random_weights):
     assert weights_module.known_means(random_weights) is None
     normalised = normalisation.normalise(random_weights)
-    from nst_tf import assets, images
+    from nst_tf import assets
+    from nst_tf.pictures import images
 
     bundled = [images.load(path) for path in (assets.SCENE, assets.PAINTING)]
     for name, mean in vgg.mean_activations(normalised, bundled).items():

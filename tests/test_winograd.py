@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import winograd
+from nst_tf.network import winograd
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (4, 4), (5, 9), (8, 3), (13, 16)])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nst_tf import images
-from nst_tf.transfer import StyleTransfer
-from nst_tf.workshop import Workshop
+from nst_tf.pictures import images
+from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
 
 SETTINGS = {"size": 40, "evaluations": 6}
 

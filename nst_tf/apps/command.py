@@ -119,6 +119,19 @@ def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int
         raise
 
 
+def weights_line(source: str, kind: str) -> str:
+    """Which network was taken, and which other there is and how to get it.
+
+    Args:
+      source: of the weights (`Weights.source`); likewise kind.
+    """
+    others = {
+        "mini": "for the whole VGG19: --weights=imagenet, or a file",
+        "random": "no brush strokes; for these: --weights=mini or imagenet",
+    }
+    return f"weights: {source}; {others.get(kind, 'for a fast preview: --weights=mini')}"
+
+
 @contextlib.contextmanager
 def stopping_on_ctrl_c(end: Callable[[], None]) -> Iterator[None]:
     """The first Ctrl-C calls `end`, which lets the current step end; a second one interrupts."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
-from nst_tf import presets
+from nst_tf import files
 from nst_tf.apps import command, run_flags
-from nst_tf.errors import PictureError
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
+from nst_tf.recipe import presets
 
 USAGE = """
 nst-tf experiment NAME CONTENT STYLE [STYLE ...] --out=DIR [flags]
@@ -64,7 +62,7 @@ def define_flags() -> flags.FlagValues:
 
 def usage() -> str:
     """The usage with a line for each experiment."""
-    lines = {name: str(what.__doc__) for name, what in SWEEPS.items()} | _OTHERS
+    lines = {name: sweep.help for name, sweep in SWEEPS.items()} | _OTHERS
     return USAGE + "\n".join(f"  {name:16}{what}" for name, what in lines.items())
 
 
@@ -89,17 +87,20 @@ def main(argv: list[str]) -> int:
         tuple(values["values"].value),
     )
     plan = SWEEPS[name](inputs) if name in SWEEPS else None
-    folder = _folder(values.out)
+    folder = Path(values.out)
+    files.make_folder(folder)
 
     command.import_tensorflow()
-    from nst_tf import engine as engines
-    from nst_tf import weights as weights_module
     from nst_tf.experiments import page, report
-    from nst_tf.experiments.grid import Grid, Options
+    from nst_tf.experiments.grid import Folder
+    from nst_tf.network import machine
+    from nst_tf.network import weights as weights_module
+    from nst_tf.run.jobs import Engine, Jobs
+    from nst_tf.watch.progress_bar import JobsBar
 
     page.check_installed()
     network = weights_module.load(values.weights)
-    print(f"weights: {network.source}; {weights_module.alternative(network)}", flush=True)
+    print(command.weights_line(network.source, network.kind), flush=True)
     if plan is None:
         from nst_tf.experiments import feature_maps
 
@@ -107,27 +108,18 @@ def main(argv: list[str]) -> int:
         return 0
     for note in plan.notes:
         print(note)
-    engine, dtype = engines.choose(values.engine), engines.choose_dtype(values.dtype)
+    engine = machine.choose_engine(values.engine)
+    dtype = machine.choose_dtype(values.dtype)
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
-    options = Options(folder, run_flags.tile(values), engine, dtype, values.logdir)
-    grid = Grid(plan.cells, options, values.workers, bar=not values.quiet)
-    manifests: dict[str, Any] = {}
-    with command.stopping_on_ctrl_c(grid.stop):
-        manifests = grid.run()
-    print(report.write(plan, manifests, options))
+    made = Folder(folder, Path(values.logdir) if values.logdir else None)
+    jobs = made.jobs(plan.cells)
+    with JobsBar(jobs, shown=not values.quiet) as bar:
+        running = Jobs(jobs, Engine(run_flags.tile(values), engine, dtype), values.workers, bar)
+        with command.stopping_on_ctrl_c(running.stop):
+            manifests = running.run()
+    print(report.write(plan, manifests, made))
     missing = len(plan.cells) - len(manifests)
     if missing:
         print(f"{missing} of {len(plan.cells)} runs are left: the same command goes on with them")
         return command.INTERRUPTED
     return 0
-
-
-def _folder(out: str) -> Path:
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PictureError(f"cannot make the folder {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise PictureError(f"cannot write into the folder {folder}: no permission")
-    return folder

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from nst_tf import presets
-from nst_tf.apps import command
-from nst_tf.apps.run_flags import parse_layers
+from nst_tf.apps import command, run_flags
+from nst_tf.recipe import presets
 
 USAGE = """
 nst-tf export --out=saved_models/NAME [flags]
@@ -41,13 +40,7 @@ def define_flags() -> flags.FlagValues:
         "of the losses'. With --what=features the network ends at the deepest of them.",
         flag_values=values,
     )
-    for kind in ("content", "style"):
-        flags.DEFINE_list(
-            f"{kind}_layers",
-            None,
-            f"Other {kind} layers of the losses, as for nst-tf stylize.",
-            flag_values=values,
-        )
+    run_flags.define_settings(values, ["content_layers", "style_layers"])
     flags.DEFINE_integer(
         "size", 256, "Pixels of the fixed-size signature and of decoded files.", flag_values=values
     )
@@ -71,24 +64,22 @@ def main(argv: list[str]) -> int:
     if not values.out:
         raise command.UsageError("name the model's folder: --out=saved_models/NAME")
     settings = presets.settings(values.preset)
-    for name in ("content_layers", "style_layers"):
-        if values[name].value is not None:
-            chosen = parse_layers(values[name].value, getattr(settings, name))
-            settings = settings.replace(**{name: chosen})
+    chosen = run_flags.changes(values, values.preset)
+    settings = settings.replace(**{name: chosen[name] for name in chosen if "layers" in name})
 
     command.import_tensorflow()
-    from nst_tf import weights as weights_module
     from nst_tf.export import serving
     from nst_tf.export.saved_model import export
+    from nst_tf.network import weights as weights_module
 
     serving.check_name(Path(values.out))
     weights = weights_module.load(values.weights)
-    print(f"weights: {weights.source}; {weights_module.alternative(weights)}", flush=True)
+    print(command.weights_line(weights.source, weights.kind), flush=True)
     version = export(
         values.out,
         what=values.what,
         weights=weights,
-        preset=settings,
+        settings=settings,
         layers=values.layers,
         size=values.size,
         dtype=values.dtype,

@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags
 
 from nst_tf.apps import command
-from nst_tf.errors import NSTError, PictureError
+from nst_tf.errors import FileError, NSTError
 
 USAGE = """
 nst-tf plot RUN.json [RUN.json ...] -o CURVES.png
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     try:
         figure.savefig(values.output, dpi=144)
     except (OSError, ValueError) as error:
-        raise PictureError(f"cannot write {values.output}: {error}") from error
+        raise FileError(f"cannot write {values.output}: {error}") from error
     print(values.output)
     return 0
 
@@ -81,7 +81,7 @@ def _read(path: Path) -> dict[str, Any]:
         if not run["history"]:
             raise ValueError("no history")
     except OSError as error:
-        raise NSTError(f"cannot read {path}: {error.strerror}") from error
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise NSTError(f"{path} is not the .json of a run") from error
     return dict(run)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from nst_tf import images, initial, presets
+from nst_tf import files
 from nst_tf.apps import command, run_flags
-from nst_tf.errors import NSTError, PictureError
+from nst_tf.errors import FileError, NSTError
+from nst_tf.pictures import images, initial
+from nst_tf.recipe import presets
 
 if TYPE_CHECKING:
-    from nst_tf.settings import Settings
+    from nst_tf.recipe.settings import Settings
 
 USAGE = """
 nst-tf stylize CONTENT STYLE [STYLE ...] -o OUT [flags]
@@ -79,32 +81,28 @@ def main(argv: list[str]) -> int:
     _check_targets(values, settings, arguments)
 
     command.import_tensorflow()
-    from nst_tf import callbacks
-    from nst_tf.transfer import StyleTransfer
-    from nst_tf.weights import alternative
+    from nst_tf.run.transfer import StyleTransfer
+    from nst_tf.watch.watchers import Filming, Watchers
 
-    watchers: list[Any] = [callbacks.Snapshots(output)]
-    if values.film:
-        from nst_tf.film import Film
-
-        watchers.append(Film(values.film, values.film_every, curve=values.film_curve))
-    if values.logdir:
-        from nst_tf.tensorboard import TensorBoard
-
-        watchers.append(TensorBoard(values.logdir))
-    if not values.quiet:
-        watchers.append(callbacks.ProgressBar())
+    filming = (values.film_every, values.film_curve)
+    watchers = Watchers(
+        snapshots_of=output,
+        films=(Filming(Path(values.film), *filming),) if values.film else (),
+        logdir=Path(values.logdir) if values.logdir else None,
+        bar=not values.quiet,
+    )
     run = StyleTransfer(
         arguments[0],
         arguments[1:],
-        preset=settings,
+        settings=settings,
         weights=values.weights,
-        callbacks=watchers,
+        callbacks=watchers(),
         tile=run_flags.tile(values),
         engine=values.engine,
         dtype=values.dtype,
+        keep_snapshots=False,
     )
-    print(f"weights: {run.weights.source}; {alternative(run.weights)}")
+    print(command.weights_line(run.weights.source, run.weights.kind))
     print(f"engine: {run.engine} in {run.dtype}; others: --engine, --dtype", flush=True)
     failure: NSTError | None = None
     with command.stopping_on_ctrl_c(run.stop):
@@ -127,27 +125,27 @@ def main(argv: list[str]) -> int:
 def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[str]) -> None:
     """Finds out before the long work, not after it, that a result cannot be written."""
     images.check_target(values.output, values.bits)
-    images.check_writable(Path(values.output).with_suffix(".json"))
+    files.check_writable(Path(values.output).with_suffix(".json"))
     targets = [Path(values.output)]
     if values.sheet:
         images.check_target(values.sheet)
         targets.append(Path(values.sheet))
     if values.film:
         targets.append(Path(values.film))
-    for one, other in itertools.combinations(targets, 2):
-        if one.resolve() == other.resolve():
-            raise PictureError(f"two outputs are both {one}: name another file")
-    if settings.init not in initial.KINDS:
-        inputs = [*inputs, *initial.parse(settings.init)]
+    for target, other in itertools.combinations(targets, 2):
+        if target.resolve() == other.resolve():
+            raise FileError(f"two outputs are both {target}: name another file")
+    inputs = [*inputs, *initial.files(settings.init)]
     for target in targets:
         if any(target.resolve() == Path(os.path.realpath(picture)) for picture in inputs):
-            raise PictureError(f"{target} is one of the pictures to read: name another output")
+            raise FileError(f"{target} is one of the pictures to read: name another output")
 
 
 def _summary(result: Any) -> str:
-    last = result.history[-1]
-    best = min(row["total"] for row in result.history)
+    last, manifest = result.history[-1], result.manifest
+    saved = manifest["saved_total"]
     return (
         f"{result.stopped} after {last['iteration']} iterations, {last['evaluations']} "
-        f"evaluations, {last['seconds']:.0f} s; loss {result.history[0]['total']:.4g} -> {best:.4g}"
+        f"evaluations, {last['seconds']:.0f} s; loss {result.history[0]['total']:.4g} -> "
+        f"{manifest['total']:.4g}" + ("" if saved is None else f", {saved:.4g} as saved")
     )

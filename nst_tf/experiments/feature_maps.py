@@ -13,10 +13,13 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf import images, layers, losses, perceptual
-from nst_tf import weights as weights_module
 from nst_tf.experiments import page, report
 from nst_tf.experiments.plan import Inputs, plain
+from nst_tf.losses.gram import gram_matrix
+from nst_tf.network import weights as weights_module
+from nst_tf.network.feature_model import feature_model
+from nst_tf.pictures import images
+from nst_tf.recipe import layers
 from nst_tf.version import __version__
 
 #: A low, a middle and a high layer.
@@ -40,9 +43,9 @@ def run(inputs: Inputs, folder: Path) -> Path:
     settings = inputs.settings(size=512)
     wanted = [str(layers.parse(name)) for name in inputs.words(*_LAYERS)]
     network = weights_module.load(inputs.weights, seed=settings.seed)
-    model = perceptual.build_model(network, settings, wanted=wanted)
+    model = feature_model(network, settings, wanted=wanted)
     pictures = [("content", inputs.content)]
-    pictures += [(f"style-{number}", one) for number, one in enumerate(inputs.styles, start=1)]
+    pictures += [(f"style-{number}", style) for number, style in enumerate(inputs.styles, start=1)]
     shown, rows = [], []
     grams: dict[str, list[page.Picture]] = {}
     table: list[list[Any]] = []
@@ -54,7 +57,7 @@ def run(inputs: Inputs, folder: Path) -> Path:
         shown.append(page.Picture(folder / f"{role}.png", f"{role}: {Path(source).name}"))
         for name, maps in model(tf.constant(picture[np.newaxis])).items():
             rows.append(_strongest(maps[0].numpy(), name, role, folder, table))
-            heat = _logarithm(losses.gram_matrix(maps)[0].numpy())
+            heat = _logarithm(gram_matrix(maps)[0].numpy())
             path = folder / f"{role}-{plain(name)}-gram.png"
             _coloured(heat).save(path)
             grams.setdefault(name, []).append(page.Picture(path, role))
@@ -82,7 +85,10 @@ def run(inputs: Inputs, folder: Path) -> Path:
         [
             page.Row("From", shown),
             *rows,
-            *(page.Row(f"Gram matrices of {name}", one, True) for name, one in grams.items()),
+            *(
+                page.Row(f"Gram matrices of {name}", heat_maps, True)
+                for name, heat_maps in grams.items()
+            ),
         ],
         settings=f"network: {network.source}\nsize: {settings.size}\npooling: {settings.pooling}\n"
         f"normalise: {settings.normalise}",
@@ -97,15 +103,15 @@ def _strongest(
     means = maps.mean(axis=(0, 1))
     strongest = np.argsort(means)[::-1][:_STRONGEST]
     scale = np.percentile(maps[..., strongest], 99.5)
-    found = []
+    shown = []
     for filter_ in strongest:
         path = folder / f"{role}-{plain(name)}-{filter_}.png"
         _coloured(maps[..., filter_] / max(scale, 1e-12)).save(path)
-        found.append(page.Picture(path, f"filter {filter_}, mean {means[filter_]:.3g}"))
+        shown.append(page.Picture(path, f"filter {filter_}, mean {means[filter_]:.3g}"))
         table.append(
             [role, name, int(filter_), float(means[filter_]), float(maps[..., filter_].max())]
         )
-    return page.Row(f"{role}, {name}", found, sharp=True)
+    return page.Row(f"{role}, {name}", shown, sharp=True)
 
 
 def _logarithm(gram: np.ndarray) -> np.ndarray:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nst_tf import assets, images
+from nst_tf import assets, files
 from nst_tf.errors import NSTError
+from nst_tf.pictures import images
 from nst_tf.version import __version__
 
 #: Pixels of the longer side up to which a picture keeps every one of them.
@@ -103,10 +104,10 @@ class Page:
 
         Raises:
           NSTError: jinja2 is missing.
-          PictureError: it cannot be written there.
+          FileError: it cannot be written there.
         """
         template = _jinja().from_string(assets.EXPERIMENT.read_text())
-        images.write_atomically(path, template.render(page=self).encode())
+        files.write(path, template.render(page=self))
 
 
 def plot(

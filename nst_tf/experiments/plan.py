@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nst_tf import presets
 from nst_tf.errors import SettingsError
-from nst_tf.settings import Settings
+from nst_tf.recipe import layers, presets
+from nst_tf.recipe.settings import Settings
 
 #: What an experiment takes where neither the user nor the experiment says otherwise: small enough
 #: for a grid on a processor, large enough to see strokes.
@@ -74,16 +74,52 @@ class Inputs:
         """
         return self._each(int, defaults, "use whole numbers of at least 0")
 
+    def layers(self, *defaults: str) -> list[str]:
+        """The values as layers, by their papers' names.
+
+        Raises:
+          SettingsError: there is none, VGG19 has not one of them, or one is there twice.
+        """
+        return layers.distinct(self.words(*defaults))
+
+    def comparable(self, **defaults: Any) -> Settings:
+        """Settings of a normalised network, with the β that makes a pastiche of any start: its
+        features are about 1 in every layer, so that one layer can take another's place.
+
+        Args:
+          **defaults: fields of `Settings`.
+        """
+        balanced = {"style_weight": 10.0, "learning_rate": None, **defaults}
+        return self.settings("ratio-sweep-base", **balanced)
+
+    def moments(self, chosen: Sequence[int], usual: Sequence[int]) -> tuple[int, ...]:
+        """The iterations to look at: those chosen, else the usual ones up to the user's end, and
+        that.
+
+        Raises:
+          SettingsError: one of those chosen is there twice, or is not reached.
+        """
+        iterations, evaluations = (self.changes.get(name) for name in ("iterations", "evaluations"))
+        # The initial image takes an evaluation, every iteration at least one.
+        ends = [iterations, None if evaluations is None else max(1, evaluations - 1)]
+        end = min((limit for limit in ends if limit is not None), default=max(chosen or usual))
+        if not chosen:
+            return (*(moment for moment in usual if moment < end), end)
+        check_unique("iterations", [str(moment) for moment in chosen])
+        if max(chosen) > end:
+            raise SettingsError(f"iteration {max(chosen)} is not reached: the run ends at {end}")
+        return tuple(sorted(chosen))
+
     def _each(self, kind: type, defaults: Iterable[Any], hint: str) -> list[Any]:
-        flag = f"--values={','.join(self.values)}"
+        what = f"the values {','.join(self.values)}"
         try:
-            found = [kind(value) for value in self.values] or list(defaults)
+            values = [kind(value) for value in self.values] or list(defaults)
         except ValueError as error:
-            raise SettingsError(f"{flag}: {hint}") from error
-        if kind is not str and not all(0 <= number < math.inf for number in found):
-            raise SettingsError(f"{flag}: {hint}")
-        check_unique(flag, [one if isinstance(one, str) else f"{one:g}" for one in found])
-        return found
+            raise SettingsError(f"{what}: {hint}") from error
+        if kind is not str and not all(0 <= number < math.inf for number in values):
+            raise SettingsError(f"{what}: {hint}")
+        check_unique(what, [value if isinstance(value, str) else f"{value:g}" for value in values])
+        return values
 
 
 def check_unique(what: str, names: Sequence[str]) -> None:
@@ -173,8 +209,31 @@ class Plan:
     @property
     def cells(self) -> list[Cell]:
         """The runs, each once, in the order of the page."""
-        found = {panel.cell.name: panel.cell for row in self.rows for panel in row.panels}
-        return list(found.values())
+        by_name = {panel.cell.name: panel.cell for row in self.rows for panel in row.panels}
+        return list(by_name.values())
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An experiment that is runs under varied settings: a function that plans it, with its name.
+
+    Attributes:
+      name: as the command line knows it.
+      help: what it shows, in a few words.
+      plan: what the user names to the experiment's plan.
+    """
+
+    name: str
+    help: str
+    plan: Callable[[Inputs], Plan]
+
+    def __call__(self, inputs: Inputs) -> Plan:
+        return self.plan(inputs)
+
+
+def sweep(text: str) -> Callable[[Callable[[Inputs], Plan]], Sweep]:
+    """Makes a `Sweep` of the function below it: its help is no docstring, which -OO takes away."""
+    return lambda plan: Sweep(plan.__name__.replace("_", "-"), text, plan)
 
 
 def plain(name: str) -> str:

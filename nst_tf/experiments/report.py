@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nst_tf import images
+from nst_tf import files
 from nst_tf.experiments import page
-from nst_tf.experiments.grid import Manifest, Options
+from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Curves, Plan
+from nst_tf.run.jobs import Manifest
 from nst_tf.version import __version__
 
 #: Longer side in pixels of what the user's own pictures are shown at: a camera's have many more.
@@ -20,13 +21,13 @@ _INPUT = 1024
 _TERMS = ("total", "content", "style", "tv")
 
 
-def write(plan: Plan, manifests: dict[str, Manifest], options: Options) -> Path:
+def write(plan: Plan, manifests: dict[str, Manifest], folder: Folder) -> Path:
     """Writes what there is of an experiment, also when not all of its runs are done.
 
     Args:
       plan: of the experiment.
       manifests: of the runs that are done, by the cell's name.
-      options: of the runs; names the folder.
+      folder: of the runs.
 
     Returns:
       The page's path.
@@ -41,20 +42,21 @@ def write(plan: Plan, manifests: dict[str, Manifest], options: Options) -> Path:
             if cell.name in manifests
         },
     }
-    write_records(options.folder, table, record)
+    write_records(folder.path, table, record)
     missing = len(plan.cells) - len(manifests)
     notes = list(plan.notes)
     if missing:
         notes.append(f"{missing} of {len(plan.cells)} runs are not done yet.")
     shown = [column for column in table[0] if "/" not in column]
-    path = options.folder / "index.html"
+    path = folder.path / "index.html"
     page.Page(
         plan.title,
         [*plan.text.split("\n\n"), *_findings(plan, manifests)],
-        _inputs(plan) + _rows(plan, manifests, options),
+        _inputs(plan) + _rows(plan, manifests, folder),
         notes,
         [_plot(curves, manifests) for curves in plan.curves],
-        [shown] + [[page.short(line[table[0].index(one)]) for one in shown] for line in table[1:]],
+        [shown]
+        + [[page.short(line[table[0].index(column)]) for column in shown] for line in table[1:]],
         _common(manifests),
     ).write(path)
     return path
@@ -64,8 +66,8 @@ def write_records(folder: Path, table: list[list[Any]], record: dict[str, Any]) 
     """Writes results.csv, whose first line is the table's head, and run.json."""
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(table)
-    images.write_atomically(folder / "results.csv", stream.getvalue().encode())
-    images.write_atomically(folder / "run.json", json.dumps(record, indent=1).encode())
+    files.write(folder / "results.csv", stream.getvalue())
+    files.write(folder / "run.json", json.dumps(record, indent=1))
 
 
 def _findings(plan: Plan, manifests: dict[str, Manifest]) -> list[str]:
@@ -76,13 +78,13 @@ def _findings(plan: Plan, manifests: dict[str, Manifest]) -> list[str]:
             if panel.iteration is not None and panel.cell.name in manifests:
                 loss = _best(manifests[panel.cell.name], panel.iteration)
                 losses.setdefault(panel.iteration, {})[row.label] = loss
-    found = [
+    leaders = [
         f"after {iteration} iterations {min(by_row, key=by_row.__getitem__)} "
         f"({min(by_row.values()):.4g})"
         for iteration, by_row in sorted(losses.items())
         if len(by_row) > 1
     ]
-    return [f"Smallest loss: {', '.join(found)}."] if found else []
+    return [f"Smallest loss: {', '.join(leaders)}."] if leaders else []
 
 
 def _best(manifest: Manifest, iteration: int) -> float:
@@ -112,31 +114,35 @@ def _table(plan: Plan, manifests: dict[str, Manifest]) -> list[list[Any]]:
 def _inputs(plan: Plan) -> list[page.Row]:
     contents = dict.fromkeys(cell.content for cell in plan.cells)
     styles = dict.fromkeys(style for cell in plan.cells for style in cell.styles)
-    named = [*(("content", one) for one in contents), *(("style", one) for one in styles)]
-    pictures = [page.Picture(Path(one), f"{what}: {Path(one).name}", _INPUT) for what, one in named]
+    named = [*(("content", path) for path in contents), *(("style", path) for path in styles)]
+    pictures = [
+        page.Picture(Path(path), f"{what}: {Path(path).name}", _INPUT) for what, path in named
+    ]
     return [page.Row("From", pictures)]
 
 
-def _rows(plan: Plan, manifests: dict[str, Manifest], options: Options) -> list[page.Row]:
+def _rows(plan: Plan, manifests: dict[str, Manifest], folder: Folder) -> list[page.Row]:
     rows = []
     for row in plan.rows:
         pictures = [
             page.Picture(
-                options.folder / panel.film
+                folder.path / panel.film
                 if panel.film
-                else options.picture(panel.cell, panel.iteration),
+                else folder.picture(panel.cell, panel.iteration),
                 panel.caption,
             )
             for panel in row.panels
             if panel.cell.name in manifests
         ]
         # A run that found no smaller loss may have ended before a snapshot was due.
-        rows.append(page.Row(row.label, [one for one in pictures if one.path.is_file()]))
+        rows.append(
+            page.Row(row.label, [picture for picture in pictures if picture.path.is_file()])
+        )
     return rows
 
 
 def _plot(curves: Curves, manifests: dict[str, Manifest]) -> str:
-    found = {}
+    by_name = {}
     for name, cell in curves.cells.items():
         if cell.name in manifests:
             history = manifests[cell.name]["history"]
@@ -147,20 +153,24 @@ def _plot(curves: Curves, manifests: dict[str, Manifest]) -> str:
                 xs = [row[x] - first for row in history]
             else:
                 xs = [row[x] for row in history]
-            found[name] = (xs, [row[curves.term] for row in history])
-    return page.plot(curves.title, curves.x, curves.term, found)
+            by_name[name] = (xs, [row[curves.term] for row in history])
+    return page.plot(curves.title, curves.x, curves.term, by_name)
 
 
 def _common(manifests: dict[str, Manifest]) -> str:
     """The settings that all runs have in common, a line each."""
     runs = [
-        {"network": one["weights"]["source"], "engine": one["engine"], **one["settings"]}
-        for one in manifests.values()
+        {
+            "network": manifest["weights"]["source"],
+            "engine": manifest["engine"],
+            **manifest["settings"],
+        }
+        for manifest in manifests.values()
     ]
     if not runs:
         return ""
     same = {
-        key: value for key, value in runs[0].items() if all(one[key] == value for one in runs[1:])
+        key: value for key, value in runs[0].items() if all(run[key] == value for run in runs[1:])
     }
     return "\n".join(
         f"{key}: {value}" for key, value in same.items() if value not in (None, [], ())

@@ -7,14 +7,15 @@ The figures are those of Gatys, Ecker and Bethge, arXiv:1508.06576 (figures 1 to
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nst_tf import initial, layers, presets
 from nst_tf.errors import SettingsError
-from nst_tf.experiments.plan import Cell, Curves, Inputs, Panel, Plan, Row, check_unique, plain
-from nst_tf.settings import Settings
+from nst_tf.experiments.plan import Cell, Curves, Inputs, Panel, Plan, Row, Sweep, plain, sweep
+from nst_tf.pictures import initial
+from nst_tf.recipe import presets
+from nst_tf.recipe.settings import Settings
 
 #: One convolution of every block, which every network of this package has.
 _LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -28,8 +29,8 @@ def _curves(title: str, cells: Mapping[str, Cell], *axes: str) -> list[Curves]:
     return [Curves(title, cells, x) for x in axes or ("evaluations",)]
 
 
+@sweep("the weight of style, from texture to photo")
 def ratio(inputs: Inputs) -> Plan:
-    """the weight of style, from texture to photo"""
     base = inputs.settings("ratio-sweep-base", iterations=200)
     cells = {
         f"β = {beta:g}": _cell(
@@ -42,7 +43,7 @@ def ratio(inputs: Inputs) -> Plan:
         "The weight of style",
         f"α stays {base.content_weight:g}, β falls from left to right: from the painting's texture "
         "to the photo. Gatys et al., CVPR 2016, figure 4.",
-        [Row(f"α = {base.content_weight:g}", [Panel(one, name) for name, one in cells.items()])],
+        [Row(f"α = {base.content_weight:g}", [Panel(cell, name) for name, cell in cells.items()])],
         [
             Curves("Content loss", cells, term="content"),
             Curves("Style loss", cells, term="style"),
@@ -50,10 +51,10 @@ def ratio(inputs: Inputs) -> Plan:
     )
 
 
+@sweep("step length against the number of iterations")
 def learning_rate(inputs: Inputs) -> Plan:
-    """step length against the number of iterations"""
-    iterations = _moments(inputs, inputs.changes.get("snapshots", ()), (50, 100, 200, 300))
-    base = _comparable(inputs, iterations=max(iterations)).replace(snapshots=iterations)
+    iterations = inputs.moments(inputs.changes.get("snapshots", ()), (50, 100, 200, 300))
+    base = inputs.comparable(iterations=max(iterations)).replace(snapshots=iterations)
     rates = inputs.numbers(0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
     cells = {
         f"step {rate:g}": _cell(
@@ -67,17 +68,17 @@ def learning_rate(inputs: Inputs) -> Plan:
         f"Every row is one run of {base.optimizer} with its step length; the columns are the same "
         "run after more iterations.",
         [
-            Row(name, [Panel(one, f"{n} iterations", n) for n in iterations])
-            for name, one in cells.items()
+            Row(name, [Panel(cell, f"{n} iterations", n) for n in iterations])
+            for name, cell in cells.items()
         ],
         _curves("Loss", cells, "iterations"),
     )
 
 
+@sweep("style from one layer at a time, and from more and more of them")
 def style_layers(inputs: Inputs) -> Plan:
-    """style from one layer at a time, and from more and more of them"""
-    base = _comparable(inputs)
-    names = _names(inputs.words(*base.style_layers))
+    base = inputs.comparable()
+    names = inputs.layers(*base.style_layers)
 
     def cell(some: Mapping[str, float], name: str) -> Cell:
         return _cell(inputs, base.replace(style_layers=some), name, style_layers=" ".join(some))
@@ -94,15 +95,15 @@ def style_layers(inputs: Inputs) -> Plan:
         "grain to strokes to whole forms. The network is normalised, and the layers share the "
         "weight equally. Gatys et al., arXiv:1508.06576, figure 3.",
         [
-            Row("one layer", [Panel(one, name) for name, one in alone.items()]),
-            Row("up to it", [Panel(one, name) for name, one in together.items()]),
+            Row("one layer", [Panel(cell, name) for name, cell in alone.items()]),
+            Row("up to it", [Panel(cell, name) for name, cell in together.items()]),
         ],
     )
 
 
+@sweep("content from one layer at a time")
 def content_layers(inputs: Inputs) -> Plan:
-    """content from one layer at a time"""
-    base = _comparable(inputs)
+    base = inputs.comparable()
     cells = {
         name: _cell(
             inputs,
@@ -110,7 +111,7 @@ def content_layers(inputs: Inputs) -> Plan:
             f"content-{plain(name)}",
             content_layers=name,
         )
-        for name in _names(inputs.words("conv1_1", "conv2_1", "conv3_1", "conv4_2", "conv5_1"))
+        for name in inputs.layers("conv1_1", "conv2_1", "conv3_1", "conv4_2", "conv5_1")
     }
     return Plan(
         "content-layers",
@@ -118,12 +119,12 @@ def content_layers(inputs: Inputs) -> Plan:
         "A low layer keeps the photo's pixels, a high one what is where, and leaves the strokes "
         "free. The network is normalised, so that the weights mean the same in every layer. Gatys "
         "et al., CVPR 2016, figure 5.",
-        [Row("content from", [Panel(one, name) for name, one in cells.items()])],
+        [Row("content from", [Panel(cell, name) for name, cell in cells.items()])],
     )
 
 
+@sweep("the same painting at several sizes")
 def style_sizes(inputs: Inputs) -> Plan:
-    """the same painting at several sizes"""
     base = inputs.settings()
     cells = {
         f"{size} px": _cell(inputs, base.replace(style_size=size), f"style-{size}", style_size=size)
@@ -134,12 +135,12 @@ def style_sizes(inputs: Inputs) -> Plan:
         "The size of the painting",
         f"The photo stays at {base.size or 'its own'} pixels; the painting is measured at several "
         "sizes. The larger it is, the larger are its strokes.",
-        [Row("painting at", [Panel(one, name) for name, one in cells.items()])],
+        [Row("painting at", [Panel(cell, name) for name, cell in cells.items()])],
     )
 
 
+@sweep("loss against evaluations and seconds, by optimizer")
 def optimizers(inputs: Inputs) -> Plan:
-    """loss against evaluations and seconds, by optimizer"""
     base = inputs.settings()
     names, notes = inputs.words("gd", "adam", "lbfgs", "tfp-lbfgs"), []
     if not inputs.values and importlib.util.find_spec("tensorflow_probability") is None:
@@ -154,15 +155,15 @@ def optimizers(inputs: Inputs) -> Plan:
         "How the image descends",
         f"The same loss from the same start, {_end(base)} each. An evaluation is one loss and "
         "gradient; seconds are counted from the first iteration on, which also compiles.",
-        [Row("after the run", [Panel(one, name) for name, one in cells.items()])],
+        [Row("after the run", [Panel(cell, name) for name, cell in cells.items()])],
         _curves("Loss", cells, "evaluations", "seconds"),
         notes,
     )
 
 
+@sweep("where the run starts")
 def init(inputs: Inputs) -> Plan:
-    """where the run starts"""
-    base = _comparable(inputs)
+    base = inputs.comparable()
     kinds = inputs.words("noise", "content", "style", "blank", "blurred")
     rows = []
     for kind in kinds:
@@ -184,15 +185,15 @@ def init(inputs: Inputs) -> Plan:
         "Where the run starts",
         "The same loss from several initial images. Other noise gives another picture; the photo "
         "and the painting lean towards themselves. Gatys et al., CVPR 2016, figure 6.",
-        [Row("start", [Panel(one, name) for name, one in cells.items()])],
+        [Row("start", [Panel(cell, name) for name, cell in cells.items()])],
         _curves("Loss", cells),
     )
 
 
+@sweep("a photo from one layer's features, a texture from more and more layers' Gram matrices")
 def reconstruct(inputs: Inputs) -> Plan:
-    """a photo from one layer's features, a texture from more and more layers' Gram matrices"""
-    base = _comparable(inputs, init="noise")
-    chosen = _names(inputs.words(*_LAYERS))
+    base = inputs.comparable(init="noise")
+    chosen = inputs.layers(*_LAYERS)
     photos = {
         name: _cell(
             inputs,
@@ -220,17 +221,17 @@ def reconstruct(inputs: Inputs) -> Plan:
         "every pixel, high ones what is where. Below, the painting's texture from Gram matrices: "
         "the more layers, the larger the forms. Gatys et al., arXiv:1508.06576, figure 1.",
         [
-            Row("content from", [Panel(one, name) for name, one in photos.items()]),
-            Row("style from", [Panel(one, name) for name, one in textures.items()]),
+            Row("content from", [Panel(cell, name) for name, cell in photos.items()]),
+            Row("style from", [Panel(cell, name) for name, cell in textures.items()]),
         ],
     )
 
 
+@sweep("trained and random networks")
 def network(inputs: Inputs) -> Plan:
-    """trained and random networks"""
-    base = _comparable(inputs)
+    base = inputs.comparable()
     seeds = inputs.whole_numbers(0, 1, 2)
-    networks = {one: base.seed for one in (inputs.weights, "mini") if one != "random"}
+    networks = {weights: base.seed for weights in (inputs.weights, "mini") if weights != "random"}
     cells = {
         weights: Cell(
             f"network-{plain(weights.rpartition('/')[2])}",
@@ -253,16 +254,16 @@ def network(inputs: Inputs) -> Plan:
         "What training contributes",
         "The same run with a trained network, with the small one distilled from it, and with "
         "random ones, all normalised. Random filters know colours and contrasts, but no strokes.",
-        [Row("network", [Panel(one, name) for name, one in cells.items()])],
+        [Row("network", [Panel(cell, name) for name, cell in cells.items()])],
     )
 
 
+@sweep("one photo in many styles, and from one painting to another")
 def styles(inputs: Inputs) -> Plan:
-    """one photo in many styles, and from one painting to another"""
     base = inputs.settings()
     shares = inputs.numbers(0.25, 0.5, 0.75)
     if max(shares) > 1:
-        raise SettingsError(f"--values={max(shares):g}: a share is at most 1")
+        raise SettingsError(f"the value {max(shares):g}: a share is at most 1")
     if len(inputs.styles) < 2:
         raise SettingsError("styles: name at least two style images")
     each = {
@@ -276,13 +277,13 @@ def styles(inputs: Inputs) -> Plan:
         )
         for number, style in enumerate(inputs.styles, start=1)
     }
-    rows = [Row("one painting", [Panel(one, name) for name, one in each.items()])]
+    rows = [Row("one painting", [Panel(cell, name) for name, cell in each.items()])]
     for number, pair in enumerate(zip(inputs.styles, inputs.styles[1:], strict=False), start=1):
         ends = [each[f"painting {number + side}"] for side in (0, 1)]
         between = [
             Cell(
                 f"blend-{number}-{number + 1}-{share:g}",
-                {"style": ", ".join(Path(one).name for one in pair), "share": share},
+                {"style": ", ".join(Path(style).name for style in pair), "share": share},
                 base.replace(style_blend=(1 - share, share)),
                 inputs.content,
                 pair,
@@ -291,7 +292,8 @@ def styles(inputs: Inputs) -> Plan:
             for share in shares
         ]
         panels = [
-            Panel(one, f"{1 - one.varied['share']:g} : {one.varied['share']:g}") for one in between
+            Panel(cell, f"{1 - cell.varied['share']:g} : {cell.varied['share']:g}")
+            for cell in between
         ]
         rows.append(
             Row(
@@ -308,11 +310,11 @@ def styles(inputs: Inputs) -> Plan:
     )
 
 
+@sweep("how a run unfolds")
 def snapshots(inputs: Inputs) -> Plan:
-    """how a run unfolds"""
     chosen = inputs.whole_numbers() or inputs.changes.get("snapshots", ())
-    moments = _moments(inputs, chosen, (100, 200, 400))
-    base = _comparable(inputs, init="noise", iterations=max(moments)).replace(snapshots=moments)
+    moments = inputs.moments(chosen, (100, 200, 400))
+    base = inputs.comparable(init="noise", iterations=max(moments)).replace(snapshots=moments)
     cell = _cell(inputs, base, "pastiche")
     return Plan(
         "snapshots",
@@ -329,11 +331,11 @@ def snapshots(inputs: Inputs) -> Plan:
     )
 
 
+@sweep("a run as a film: MP4, animated WebP and GIF")
 def film(inputs: Inputs) -> Plan:
-    """a run as a film: MP4, animated WebP and GIF"""
     if inputs.values:
-        raise SettingsError(f"--values={','.join(inputs.values)}: a film varies nothing")
-    base = _comparable(inputs, init="noise")
+        raise SettingsError(f"the values {','.join(inputs.values)}: a film varies nothing")
+    base = inputs.comparable(init="noise")
     files = {"film.mp4": False, "film.webp": False, "film.gif": False, "film-curve.mp4": True}
     cell = Cell("pastiche", {}, base, inputs.content, inputs.styles, inputs.weights, files)
     return Plan(
@@ -354,8 +356,8 @@ def film(inputs: Inputs) -> Plan:
     )
 
 
+@sweep("the published recipes side by side")
 def weights_sheet(inputs: Inputs) -> Plan:
-    """the published recipes side by side"""
     names = inputs.words(*(name for name in presets.PRESETS if name != "ratio-sweep-base"))
     cells = {}
     for name in names:
@@ -365,28 +367,8 @@ def weights_sheet(inputs: Inputs) -> Plan:
         "weights-sheet",
         "The published recipes",
         "Every preset with its own losses, weights, start, optimizer and end.",
-        [Row("preset", [Panel(one, name) for name, one in cells.items()])],
+        [Row("preset", [Panel(cell, name) for name, cell in cells.items()])],
     )
-
-
-def _comparable(inputs: Inputs, **defaults: Any) -> Settings:
-    """A normalised network, with the β that makes a pastiche of any start: its features are about
-    1 in every layer, so that one layer can take another's place."""
-    return inputs.settings("ratio-sweep-base", style_weight=10.0, learning_rate=None, **defaults)
-
-
-def _moments(inputs: Inputs, chosen: Sequence[int], usual: Sequence[int]) -> tuple[int, ...]:
-    """The iterations to look at: those chosen, else the usual ones up to the user's end, and it."""
-    iterations, evaluations = (inputs.changes.get(one) for one in ("iterations", "evaluations"))
-    # The initial image takes an evaluation, every iteration at least one.
-    ends = [iterations, None if evaluations is None else max(1, evaluations - 1)]
-    end = min((one for one in ends if one is not None), default=max(chosen or usual))
-    if not chosen:
-        return (*(one for one in usual if one < end), end)
-    check_unique("iterations", [str(one) for one in chosen])
-    if max(chosen) > end:
-        raise SettingsError(f"iteration {max(chosen)} is not reached: the run ends at {end}")
-    return tuple(sorted(chosen))
 
 
 def _growing(names: list[str]) -> dict[str, dict[str, float]]:
@@ -397,15 +379,6 @@ def _growing(names: list[str]) -> dict[str, dict[str, float]]:
     }
 
 
-def _names(words: list[str]) -> list[str]:
-    """Layers by their papers' names."""
-    found = [str(layers.parse(word)) for word in words]
-    if not found:
-        raise SettingsError("name at least one layer")
-    check_unique(f"layers {','.join(words)}", found)
-    return found
-
-
 def _end(settings: Settings) -> str:
     if settings.evaluations is not None:
         return f"{settings.evaluations} evaluations"
@@ -413,9 +386,9 @@ def _end(settings: Settings) -> str:
 
 
 #: Every experiment by the name that the command line knows it by.
-SWEEPS: dict[str, Callable[[Inputs], Plan]] = {
-    function.__name__.replace("_", "-"): function
-    for function in (
+SWEEPS: dict[str, Sweep] = {
+    planned.name: planned
+    for planned in (
         ratio,
         learning_rate,
         style_layers,

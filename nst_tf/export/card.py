@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nst_tf import images
+from nst_tf import files
 from nst_tf.errors import ExportError
-from nst_tf.settings import Settings
+from nst_tf.recipe.settings import Settings
 
 #: Where TensorFlow keeps what is not a graph or a variable.
 PATH = Path("assets.extra") / "nst_tf.json"
@@ -24,8 +24,8 @@ def write(version: Path, card: Mapping[str, Any]) -> None:
     """Writes the card into a version: JSON for programs, README.md beside it for people."""
     path = version / PATH
     path.parent.mkdir(exist_ok=True)
-    images.write_atomically(path, json.dumps(card, indent=1).encode())
-    images.write_atomically(path.with_name("README.md"), _markdown(card).encode())
+    files.write(path, json.dumps(card, indent=1))
+    files.write(path.with_name("README.md"), _markdown(card))
 
 
 def read(version: Path) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
     lines += ["", "| signature | inputs | largest relative error |", "| --- | --- | --- |"]
     for name, inputs in card["signatures"].items():
         error = f"{card['parity'][name]:.1e}" if name in card["parity"] else "not measured"
-        lines.append(f"| `{name}` | {', '.join(f'`{one}`' for one in inputs)} | {error} |")
+        lines.append(f"| `{name}` | {', '.join(f'`{key}`' for key in inputs)} | {error} |")
     lines += [
         "",
         "Errors are those of a photo, against the model in Python in float32, each relative to the "

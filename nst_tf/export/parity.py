@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.errors import ExportError
-from nst_tf.export.extractor import Extractor
+from nst_tf.export.servable import Servable
 
 
 def encode(picture: np.ndarray) -> bytes:
@@ -19,49 +19,49 @@ def encode(picture: np.ndarray) -> bytes:
 
 
 def expected(
-    extractor: Extractor, what: str, encoded: bytes, stylize: bool = True
+    servable: Servable, what: str, encoded: bytes, stylize: bool = True
 ) -> dict[str, np.ndarray]:
     """What `probe.run` must give for a file, from the Python model.
 
     Args:
-      extractor: in float32.
-      what: the kind of export, one of `extractor.KINDS`.
+      servable: in float32.
+      what: the kind of export, one of `servable.KINDS`.
       encoded: a picture from `encode`.
       stylize: whether the signature `stylize` is asked, too, which takes the longest.
     """
     pictures = tf.cast(tf.io.decode_png(encoded, channels=3), tf.float32)[tf.newaxis] / 255
-    fixed = (extractor.size, extractor.size)
-    decoded = extractor.decode(tf.constant([encoded, encoded]))
+    fixed = (servable.size, servable.size)
+    decoded = servable.decode(tf.constant([encoded, encoded]))
     outputs: dict[str, Any] = {}
     if what != "style":
-        outputs["serving_default"] = outputs["uint8"] = extractor(pictures)
-        outputs["fixed"] = extractor(tf.image.resize(pictures, fixed, antialias=True))
-        outputs["image_bytes"] = extractor(decoded)
+        outputs["serving_default"] = outputs["uint8"] = servable(pictures)
+        outputs["fixed"] = servable(tf.image.resize(pictures, fixed, antialias=True))
+        outputs["image_bytes"] = servable(decoded)
     if what != "features":
-        outputs["grams"] = extractor.grams(pictures)
-        outputs["image_bytes_grams"] = extractor.grams(decoded)
-        outputs["style_loss"] = extractor.style_loss(pictures, pictures[:, ::-1])
-        outputs["content_loss"] = extractor.content_loss(pictures, pictures[:, ::-1])
+        outputs["grams"] = servable.grams(pictures)
+        outputs["image_bytes_grams"] = servable.grams(decoded)
+        outputs["style_loss"] = servable.style_loss(pictures, pictures[:, ::-1])
+        outputs["content_loss"] = servable.content_loss(pictures, pictures[:, ::-1])
         outputs.setdefault("serving_default", outputs["grams"])
     if what == "all" and stylize:
         style = tf.io.encode_png(255 - tf.io.decode_png(encoded, channels=3))
-        made = tf.function(extractor.stylize)(encoded, style, 2)
+        made = tf.function(servable.stylize)(encoded, style, 2)
         outputs["stylize"] = {**made, "image_bytes": tf.io.decode_png(made["image_bytes"])}
     return {
         f"{name}/{key}": value.numpy()
-        for name, found in outputs.items()
-        for key, value in found.items()
+        for name, by_key in outputs.items()
+        for key, value in by_key.items()
     }
 
 
 def errors(
-    name: str, found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+    name: str, served: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
     """By signature, the largest difference of any output, relative to the output's largest value.
 
     Args:
       name: of the SavedModel, for an error's text.
-      found: from `probe.run`.
+      served: from `probe.run`.
       expected: from `expected`.
 
     Raises:
@@ -69,11 +69,11 @@ def errors(
     """
     largest: dict[str, float] = {}
     for key, value in expected.items():
-        if key not in found:
+        if key not in served:
             raise ExportError(f"{name} lacks the output {key}")
-        if not np.isfinite(found[key]).all():
-            raise ExportError(f"{name}: {key} is not finite; export with --dtype=float32")
-        difference = float(np.abs(found[key] - value.astype(np.float64)).max())
+        if not np.isfinite(served[key]).all():
+            raise ExportError(f"{name}: {key} is not finite; export it in float32")
+        difference = float(np.abs(served[key] - value.astype(np.float64)).max())
         error = difference / max(float(np.abs(value).max()), 1e-12)
         signature = key.split("/")[0]
         largest[signature] = max(largest.get(signature, 0.0), error)

@@ -19,7 +19,7 @@ def run(signatures: Mapping[str, Any], encoded: bytes) -> dict[str, Any]:
     """`{SIGNATURE/OUTPUT: value}` of every signature for a PNG file; encoded pictures as pixels."""
     whole = tf.io.decode_image(encoded, channels=3, expand_animations=False)[tf.newaxis]
     pictures = tf.cast(whole, tf.float32) / 255
-    found: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
     for name, function in signatures.items():
         inputs = function.structured_input_signature[1]
         given = {}
@@ -41,8 +41,8 @@ def run(signatures: Mapping[str, Any], encoded: bytes) -> dict[str, Any]:
                 given[key] = pictures
         for key, value in function(**given).items():
             value = tf.io.decode_png(value) if value.dtype == tf.string else value
-            found[f"{name}/{key}"] = value.numpy()
-    return found
+            outputs[f"{name}/{key}"] = value.numpy()
+    return outputs
 
 
 def main(saved_model: str, picture: str, results: str) -> None:

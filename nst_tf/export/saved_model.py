@@ -9,15 +9,18 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from nst_tf import assets, choices, images, perceptual, presets
-from nst_tf import layers as layers_module
-from nst_tf import weights as weights_module
+from nst_tf import assets
 from nst_tf.errors import ExportError, SettingsError
 from nst_tf.export import card, parity, probe, serving, versions
-from nst_tf.export.extractor import KINDS, Extractor
-from nst_tf.settings import Settings
+from nst_tf.export.servable import KINDS, Servable
+from nst_tf.network import weights as weights_module
+from nst_tf.network.feature_model import feature_model
+from nst_tf.network.weights import Weights
+from nst_tf.pictures import images
+from nst_tf.recipe import choices, presets
+from nst_tf.recipe import layers as layers_module
+from nst_tf.recipe.settings import Settings
 from nst_tf.version import __version__
-from nst_tf.weights import Weights
 
 DTYPES = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 
@@ -29,11 +32,11 @@ def build(
     dtype: str,
     what: str,
     layers: Sequence[str] | None,
-) -> Extractor:
-    """The extractor that `export` saves."""
+) -> Servable:
+    """The servable that `export` saves."""
     wanted = _wanted(settings, what, layers)
-    model = perceptual.build_model(weights, settings, dtype, wanted)
-    return Extractor(model, settings, size, layers)
+    model = feature_model(weights, settings, dtype, wanted)
+    return Servable(model, settings, size, layers)
 
 
 def _wanted(settings: Settings, what: str, layers: Sequence[str] | None) -> list[str]:
@@ -48,7 +51,8 @@ def export(
     *,
     what: str = "all",
     weights: str | os.PathLike[str] | Weights | None = None,
-    preset: str | Settings = presets.DEFAULT,
+    preset: str | None = None,
+    settings: Settings | None = None,
     layers: Sequence[str] | None = None,
     size: int = 256,
     dtype: str = "float32",
@@ -60,7 +64,9 @@ def export(
       out: the model's folder; the version becomes a folder in it.
       what: one of `KINDS`: which signatures it has.
       weights: what `weights.load` takes.
-      preset: a name in `presets.PRESETS`, or settings: the layers, their weights and the losses.
+      preset: a name in `presets.PRESETS`: the layers, their weights and the losses; None for the
+        default.
+      settings: in place of a preset.
       layers: whose feature maps and Gram matrices are served, in either notation; None for the
         preset's layers, Gram matrices of its style layers. Losses are always the preset's.
       size: of the fixed-size signature and of decoded pictures, in pixels.
@@ -82,7 +88,7 @@ def export(
         )
     choices.check("kind of export", what, KINDS)
     choices.check("dtype", dtype, DTYPES)
-    settings = preset if isinstance(preset, Settings) else presets.settings(preset)
+    settings = presets.choose(preset, settings)
     if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
         raise SettingsError(f"size is {size!r}: use a number of pixels such as 256")
     layers = None if layers is None else layers_module.distinct(layers)
@@ -91,7 +97,7 @@ def export(
     wanted = map(layers_module.parse, _wanted(settings, what, layers))
     layers_module.check_size(int(size), int(size), wanted)
     network = weights_module.load(weights)
-    extractor = build(network, settings, size, dtype, what, layers)
+    servable = build(network, settings, size, dtype, what, layers)
     made = {
         "nst_tf": __version__,
         "tensorflow": tf.__version__,
@@ -109,18 +115,18 @@ def export(
     }
 
     def measured(folder: Path) -> dict[str, float]:
-        exact = extractor
+        exact = servable
         if dtype != "float32":
             exact = build(network, settings, size, "float32", what, layers)
         encoded = parity.encode(images.resize(images.load(assets.SCENE), size, size))
         signatures = dict(tf.saved_model.load(os.fspath(folder)).signatures)
         signatures.pop("stylize", None)
-        found = probe.run(signatures, encoded)
-        return parity.errors(str(out), found, parity.expected(exact, what, encoded, stylize=False))
+        served = probe.run(signatures, encoded)
+        return parity.errors(str(out), served, parity.expected(exact, what, encoded, stylize=False))
 
     def save(folder: Path) -> None:
-        signatures = extractor.signatures(what)
-        tf.saved_model.save(extractor, os.fspath(folder), signatures)
+        signatures = servable.signatures(what)
+        tf.saved_model.save(servable, os.fspath(folder), signatures)
         if warmup:
             serving.write_warmup(folder, out.resolve().name, signatures, size)
         inputs = {

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import assets, images
+from nst_tf import assets, files
 from nst_tf.errors import ExportError
 from nst_tf.export import card
+from nst_tf.pictures import images
 
 #: In the model's folder. A server takes only whole numbers for versions.
 FOLDER = "serving"
@@ -112,7 +113,7 @@ def write_configuration(version: Path) -> list[Path]:
         for file, text in _configuration(name, int(version.name), batching).items():
             path = model / FOLDER / file
             if not path.exists():  # people change them
-                images.write_atomically(path, text.encode())
+                files.write(path, text)
                 written.append(path)
     except OSError as error:
         raise ExportError(f"cannot write to {model / FOLDER}: {error.strerror}") from error

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_tf import images
-from nst_tf import weights as weights_module
 from nst_tf.errors import ExportError
 from nst_tf.export import card, parity, probe, saved_model, versions
-from nst_tf.images import Picture
-from nst_tf.settings import Settings
+from nst_tf.network import weights as weights_module
+from nst_tf.pictures import images
+from nst_tf.pictures.images import Picture
+from nst_tf.recipe.settings import Settings
 
 
 def verify(
@@ -64,8 +64,8 @@ def verify(
             raise ExportError(f"{version} does not run: {last}")
         if not results.is_file():
             raise ExportError(f"{python} ran nothing: name a Python with TensorFlow")
-        found = dict(np.load(results))
+        served = dict(np.load(results))
     settings = Settings(**made["settings"])
     what, layers = made["what"], made["layers"]
-    extractor = saved_model.build(network, settings, made["size"], "float32", what, layers)
-    return parity.errors(str(version), found, parity.expected(extractor, what, encoded))
+    servable = saved_model.build(network, settings, made["size"], "float32", what, layers)
+    return parity.errors(str(version), served, parity.expected(servable, what, encoded))

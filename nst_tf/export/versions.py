@@ -63,5 +63,5 @@ def write(model: Path, save: Callable[[Path], None]) -> Path:
 def _numbers(model: Path, folders: bool = False) -> list[int]:
     if not model.is_dir():
         return []
-    found = [path for path in model.iterdir() if path.name.isdecimal()]
-    return [int(path.name) for path in found if path.is_dir() or not folders]
+    taken = [path for path in model.iterdir() if path.name.isdecimal()]
+    return [int(path.name) for path in taken if path.is_dir() or not folders]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from nst_tf import choices
 from nst_tf.optimizers import addons
 from nst_tf.optimizers.adam import Adam
 from nst_tf.optimizers.base import Evaluate, Point, Solver, State
 from nst_tf.optimizers.gradient_descent import GradientDescent
 from nst_tf.optimizers.lbfgs import LBFGS
 from nst_tf.optimizers.tfp_lbfgs import TFPLBFGS
+from nst_tf.recipe import choices
 
 __all__ = [
     "LBFGS",

@@ -1,26 +1,78 @@
-"""Keras' Adam.
+"""Adam.
 
-Kingma and Ba, "Adam: A Method for Stochastic Optimization", arXiv:1412.6980, algorithm 1.
+Kingma and Ba, "Adam: A Method for Stochastic Optimization", arXiv:1412.6980, algorithm 1 in the
+form of its section 2's last paragraph: the corrections of both moments are in the step length, and
+ε is added to the root of the uncorrected second moment. Keras' own does the same.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
 import tensorflow as tf
 
-from nst_tf.optimizers.keras_optimizer import KerasOptimizer
+from nst_tf.optimizers.base import Evaluate, State, evaluate_at
 
 
-class Adam(KerasOptimizer):
-    """Adam, as Keras has it, on the image."""
+class Memory(NamedTuple):
+    """What Adam remembers.
 
-    def __init__(
-        self,
-        learning_rate: float = 0.02,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-    ) -> None:
-        def make(rate: float) -> tf.keras.optimizers.Optimizer:
-            return tf.keras.optimizers.Adam(rate, beta_1, beta_2, epsilon)
+    Attributes:
+      first: m, the decaying mean of the gradient, float32 of the image's shape.
+      second: v, that of its square, likewise.
+      steps: t, how many steps they are made of, int32 [].
+    """
 
-        super().__init__(make, learning_rate)
+    first: tf.Tensor
+    second: tf.Tensor
+    steps: tf.Tensor
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam, on the image.
+
+    Attributes:
+      learning_rate: α, in units of the image, black to white being 1: about how far a pixel moves
+        in one iteration.
+      beta_1: decay of the first moment.
+      beta_2: decay of the second moment.
+      epsilon: ε, which keeps a step finite where there is no gradient.
+    """
+
+    learning_rate: float = field(default=0.02, compare=False)
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
+        point = evaluate_at(evaluate, image)
+        nothing = tf.zeros_like(image)
+        rate = tf.cast(self.learning_rate * shrink, tf.float32)
+        memory = Memory(nothing, nothing, tf.constant(0))
+        return State(point, tf.constant(1), rate, tf.constant(False), memory)
+
+    def step(self, evaluate: Evaluate, state: State) -> State:
+        first, second, steps = state.memory
+        gradient, t = state.point.gradient, tf.cast(steps + 1, tf.float32)
+        length = state.learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, t))
+        length /= 1 - tf.pow(self.beta_1, t)
+        first += (gradient - first) * (1 - self.beta_1)
+        second += (tf.square(gradient) - second) * (1 - self.beta_2)
+        moved = state.point.image - first * length / (tf.sqrt(second) + self.epsilon)
+        return State(
+            evaluate_at(evaluate, moved),
+            state.evaluations + 1,
+            state.learning_rate,
+            tf.constant(False),
+            Memory(first, second, steps + 1),
+        )
+
+    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
+        """Goes on with its moments at the new size: the first is smooth, the second never < 0."""
+        size = tf.shape(image)[1:3]
+        first = tf.image.resize(state.memory.first, size, "bicubic")
+        second = tf.maximum(tf.image.resize(state.memory.second, size, "bilinear"), 0.0)
+        anew = self.init(evaluate, image)
+        return anew._replace(memory=Memory(first, second, state.memory.steps))

@@ -16,9 +16,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import choices
 from nst_tf.errors import SettingsError
 from nst_tf.optimizers.keras_optimizer import KerasOptimizer
+from nst_tf.recipe import choices
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "AdamW": {"weight_decay": 0.0},
@@ -50,7 +50,9 @@ def create(value: str, learning_rate: float | None = None) -> KerasOptimizer:
     if stepping == "COCOB" and learning_rate is not None:
         raise SettingsError(f"learning_rate is {learning_rate}: {value} has none, leave it out")
     rate = {} if learning_rate is None else {"learning_rate": learning_rate}
-    return KerasOptimizer(make, **rate, unit_gradient=True, steps_have_norm=stepping == "NovoGrad")
+    return KerasOptimizer(
+        value, make, **rate, unit_gradient=True, steps_have_norm=stepping == "NovoGrad"
+    )
 
 
 def _import(value: str) -> Any:

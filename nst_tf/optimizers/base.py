@@ -7,10 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from nst_tf.objective import Evaluation
-
-#: An image, float32 [1, height, width, 3], to its loss, gradient and terms: an `Objective`.
-Evaluate = Callable[[tf.Tensor], Evaluation]
+#: An image, float32 [1, height, width, 3], to its loss, gradient and terms, as an `Objective` gives
+#: them: float32 [], float32 of the image's shape, and float32 [] by name.
+Evaluate = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]]
 
 
 class Point(NamedTuple):
@@ -31,6 +30,9 @@ class Point(NamedTuple):
 
 class State(NamedTuple):
     """Where a solver stands: a nest of tensors, which tf.train.Checkpoint can save.
+
+    It is all that a step depends on: a solver that is equal to the one which gave it goes on from
+    it exactly.
 
     Attributes:
       point: the image, already evaluated.
@@ -54,7 +56,7 @@ class Solver(Protocol):
     count.
     """
 
-    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float = 1.0) -> State:
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         """Evaluates `image` and starts there, with an empty memory.
 
         Args:
@@ -66,6 +68,20 @@ class Solver(Protocol):
 
     def step(self, evaluate: Evaluate, state: State) -> State:
         """One iteration: a new image, evaluated. Changes nothing outside the state it returns."""
+        ...
+
+    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
+        """Evaluates `image`, which has another size than the state's, and goes on there.
+
+        What the memory knows of the old size is resampled where that makes sense (moments of the
+        gradient), and forgotten where it does not (curvature). The learning rate is the solver's
+        own, and the evaluations are counted anew.
+
+        Args:
+          evaluate: the objective at the new size.
+          state: at the old size.
+          image: float32 [1, height, width, 3], the old image at the new size.
+        """
         ...
 
 
@@ -80,14 +96,14 @@ def is_finite(point: Point) -> tf.Tensor:
     return tf.math.is_finite(point.loss) & tf.reduce_all(tf.math.is_finite(point.gradient))
 
 
-def first_step(gradient: tf.Tensor, change: float) -> tf.Tensor:
+def first_step(gradient: tf.Tensor, change: float | tf.Tensor) -> tf.Tensor:
     """The step length t, float32 [], with which −t·gradient changes the image by `change` RMS.
 
     The loss's own scale says nothing about how far to go first: it differs by orders of magnitude
     between presets, sizes and networks. A change of the picture, in units of black to white, does.
     """
     rms = tf.sqrt(tf.reduce_mean(tf.square(gradient)))
-    return tf.math.divide_no_nan(change, rms)
+    return tf.math.divide_no_nan(tf.cast(change, tf.float32), rms)
 
 
 def dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

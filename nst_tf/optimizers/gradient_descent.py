@@ -22,15 +22,19 @@ class GradientDescent:
     learning_rate: float | None = field(default=None, compare=False)
     first_change: float = 0.01
 
-    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float = 1.0) -> State:
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         point = evaluate_at(evaluate, image)
         if self.learning_rate is None:
             learning_rate = first_step(point.gradient, self.first_change)
         else:
-            learning_rate = tf.constant(self.learning_rate)
+            learning_rate = tf.constant(self.learning_rate, tf.float32)
         return State(point, tf.constant(1), learning_rate * shrink, tf.constant(False), ())
 
     def step(self, evaluate: Evaluate, state: State) -> State:
         point = state.point
         moved = evaluate_at(evaluate, point.image - state.learning_rate * point.gradient)
         return state._replace(point=moved, evaluations=state.evaluations + 1)
+
+    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
+        """Starts anew: it remembers nothing, and sets its rate by the first gradient again."""
+        return self.init(evaluate, image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -22,13 +23,16 @@ class Memory(NamedTuple):
     slots: tuple[tf.Tensor, ...]
 
 
+@dataclass(frozen=True)
 class KerasOptimizer:
     """An optimizer of Keras, on the image.
 
-    Keras keeps its memory in variables. A step writes the state into them, lets Keras take its
-    step, and reads them back; so the state is all there is to save, and steps are pure.
+    Keras keeps its memory in variables. Here they are scratch paper: a step writes the state into
+    them, lets Keras take its step, and reads them back. So the state is all there is to save, steps
+    are pure, and a solver that never began a run goes on with the state of another.
 
     Attributes:
+      name: of the optimizer; those of one name take the same steps.
       make: makes the optimizer, for a learning rate.
       learning_rate: in units of the image, black to white being 1: about how far a pixel moves in
         one iteration.
@@ -40,60 +44,79 @@ class KerasOptimizer:
         has to be given the root of the number of values times as much.
     """
 
-    def __init__(
-        self,
-        make: Callable[[float], Any],
-        learning_rate: float = 0.02,
-        *,
-        unit_gradient: bool = False,
-        steps_have_norm: bool = False,
-    ) -> None:
-        self.make, self.learning_rate = make, learning_rate
-        self.unit_gradient, self.steps_have_norm = unit_gradient, steps_have_norm
-        self._image: Any = None
-        self._keras: Any = None
+    name: str
+    make: Callable[[float], Any] = field(compare=False)
+    learning_rate: float = field(default=0.02, compare=False)
+    unit_gradient: bool = False
+    steps_have_norm: bool = False
+    _by_shape: dict[tuple[int, ...], _Scratch] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
-    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float = 1.0) -> State:
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         point = evaluate_at(evaluate, image)
-        rate = self.learning_rate * shrink
+        rate = tf.cast(self.learning_rate * shrink, tf.float32)
         if self.steps_have_norm:
             rate *= image.shape.num_elements() ** 0.5
-        self._image = tf.Variable(image, trainable=True, dtype=tf.float32)
-        self._keras = self.make(rate)
-        # Keras 2 calls it otherwise in what tf.keras.optimizers.legacy has.
-        build = getattr(self._keras, "build", None) or self._keras._create_all_weights
-        build([self._image])
+        # Some optimizers copy the image when they begin, so each start has variables of its own.
+        # What a compiled step writes into are those of the first.
+        scratch = _Scratch(self.make(self.learning_rate), image)
+        self._by_shape.setdefault(tuple(image.shape), scratch)
         scale = first_step(point.gradient, 1.0) if self.unit_gradient else tf.constant(1.0)
-        memory = Memory(scale, _values(self._slots()))
-        return State(point, tf.constant(1), tf.constant(rate), tf.constant(False), memory)
+        memory = Memory(scale, scratch.values())
+        return State(point, tf.constant(1), rate, tf.constant(False), memory)
 
     def step(self, evaluate: Evaluate, state: State) -> State:
-        slots = self._slots()
-        self._image.assign(state.point.image)
-        for slot, value in zip(slots, state.memory.slots, strict=True):
+        point, memory = state.point, state.memory
+        shape = tuple(point.image.shape)
+        if shape not in self._by_shape:
+            with tf.init_scope():
+                self._by_shape[shape] = _Scratch(self.make(self.learning_rate), tf.zeros(shape))
+        scratch = self._by_shape[shape]
+        scratch.assign(point.image, memory.slots, state.learning_rate)
+        scratch.keras.apply_gradients([(memory.scale * point.gradient, scratch.image)])
+        return state._replace(
+            point=evaluate_at(evaluate, tf.convert_to_tensor(scratch.image)),
+            evaluations=state.evaluations + 1,
+            memory=memory._replace(slots=scratch.values()),
+        )
+
+    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
+        """Starts anew: how an optimizer's slots are to be resampled, it alone would know."""
+        return self.init(evaluate, image)
+
+
+class _Scratch:
+    """An optimizer of Keras with an image to optimise, whose numbers all come from a state."""
+
+    def __init__(self, keras: Any, image: tf.Tensor) -> None:
+        self.keras = keras
+        self.image = tf.Variable(image, trainable=True, dtype=tf.float32)
+        # Keras 2 calls it otherwise in what tf.keras.optimizers.legacy has.
+        build = getattr(keras, "build", None) or keras._create_all_weights
+        build([self.image])
+
+    def assign(
+        self, image: tf.Tensor, slots: tuple[tf.Tensor, ...], learning_rate: tf.Tensor
+    ) -> None:
+        """Writes a state into the variables."""
+        self.image.assign(image)
+        for slot, value in zip(self._slots(), slots, strict=True):
             slot.assign(value)
-        # A step compiled before a new start with a shorter rate must take that.
         rate = self._rate()
         if rate is not None:
-            rate.assign(state.learning_rate)
-        self._keras.apply_gradients([(state.memory.scale * state.point.gradient, self._image)])
-        moved = evaluate_at(evaluate, tf.convert_to_tensor(self._image))
-        return state._replace(
-            point=moved,
-            evaluations=state.evaluations + 1,
-            memory=state.memory._replace(slots=_values(slots)),
-        )
+            rate.assign(learning_rate)
+
+    def values(self) -> tuple[tf.Tensor, ...]:
+        """The slots as they are now."""
+        return tuple(tf.convert_to_tensor(slot) for slot in self._slots())
 
     def _slots(self) -> list[tf.Variable]:
         # The legacy ones' `weights` has a wrapped optimizer's as well, their `variables` has not.
-        return list(getattr(self._keras, "weights", None) or self._keras.variables)
+        return list(getattr(self.keras, "weights", None) or self.keras.variables)
 
     def _rate(self) -> tf.Variable | None:
         try:
-            return self._keras.learning_rate
+            return self.keras.learning_rate
         except (AttributeError, KeyError):  # some have none; a wrapper asks the wrapped one
             return None
-
-
-def _values(variables: list[tf.Variable]) -> tuple[tf.Tensor, ...]:
-    return tuple(tf.convert_to_tensor(variable) for variable in variables)

@@ -57,14 +57,14 @@ class LBFGS:
     sufficient_decrease: float = 1e-4
     backtracks: int = 12
 
-    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float = 1.0) -> State:
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         point = evaluate_at(evaluate, image)
         nothing = tf.zeros_like(image)
         none = tf.zeros([])
         memory = Memory(
             (nothing,) * self.memory, (nothing,) * self.memory, (none,) * self.memory, none
         )
-        rate = tf.constant(self.learning_rate * shrink)
+        rate = tf.cast(self.learning_rate * shrink, tf.float32)
         return State(point, tf.constant(1), rate, tf.constant(False), memory)
 
     def step(self, evaluate: Evaluate, state: State) -> State:
@@ -82,6 +82,10 @@ class LBFGS:
             tf.logical_not(moved.loss < point.loss),
             _remember(memory, moved.image - point.image, moved.gradient - point.gradient),
         )
+
+    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
+        """Starts anew: pairs of steps at one size say nothing about the curvature at another."""
+        return self.init(evaluate, image)
 
     def _line_search(
         self,

@@ -41,14 +41,18 @@ class TFPLBFGS:
     memory: int = 20
     first_change: float = 0.02
 
-    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float = 1.0) -> State:
+    def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         point = evaluate_at(evaluate, image)
         rate = self.learning_rate * shrink
         scale = first_step(point.gradient, self.first_change * rate)
         results = self._minimize(evaluate, image.shape, scale, None, tf.reshape(image, [-1]), 0)
         # tfp evaluates the start again, once.
         return State(
-            point, tf.constant(2), tf.constant(rate), tf.constant(False), Memory(scale, results)
+            point,
+            tf.constant(2),
+            tf.cast(rate, tf.float32),
+            tf.constant(False),
+            Memory(scale, results),
         )
 
     def step(self, evaluate: Evaluate, state: State) -> State:
@@ -60,7 +64,7 @@ class TFPLBFGS:
         gradient = tf.reshape(new.objective_gradient, shape) / scale
         # tfp does not hand on the terms. Only they are read of this evaluation, so the compiled
         # step prunes its backward pass: a forward pass, not counted as an evaluation.
-        terms = evaluate(image).terms
+        _, _, terms = evaluate(image)
         spent = new.num_objective_evaluations - old.num_objective_evaluations
         return State(
             Point(image, loss, gradient, terms),
@@ -69,6 +73,10 @@ class TFPLBFGS:
             new.failed | new.converged | tf.logical_not(loss < state.point.loss),
             Memory(scale, new),
         )
+
+    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
+        """Starts anew: pairs of steps at one size say nothing about the curvature at another."""
+        return self.init(evaluate, image)
 
     def _minimize(
         self,

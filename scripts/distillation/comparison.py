@@ -8,7 +8,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from distillation.student import CHANNELS, TAPS, Student
-from nst_tf import layers, losses
+from nst_tf import losses
+from nst_tf.recipe import layers
 
 #: The weight of every comparison at every tap. conv4_1 makes up 86 to 98 % of the style loss
 #: between a photo and a painting, and nearly all of what the student's own pastiches leave of it.
@@ -68,7 +69,7 @@ def compare(student: Student, pictures: tf.Tensor, features: Tensors, grams: Ten
       features: the teacher's, divided by its scales and thinned, any float type.
       grams: of these before thinning, float32.
     """
-    found = {}
+    terms = {}
     for name, own in student(pictures).items():
         embedding, target = student.embeddings[name], tf.cast(features[name], tf.float32)
         outer, inner = layers.CHANNELS[name], CHANNELS[name]
@@ -76,20 +77,20 @@ def compare(student: Student, pictures: tf.Tensor, features: Tensors, grams: Ten
         error = tf.matmul(thin(name, own), embedding) - target
         error = tf.reduce_mean(tf.square(error), [1, 2, 3])
         size = tf.reduce_mean(tf.square(target), [1, 2, 3]) + 0.05
-        found[f"feature/{name}"] = tf.reduce_mean(error / size)
+        terms[f"feature/{name}"] = tf.reduce_mean(error / size)
         product = tf.matmul(embedding, embedding, transpose_b=True) * (inner / outer)
-        found[f"isometry/{name}"] = tf.reduce_sum(tf.square(product - tf.eye(inner))) / inner
+        terms[f"isometry/{name}"] = tf.reduce_sum(tf.square(product - tf.eye(inner))) / inner
         if name == "conv4_2":  # the content layer
-            found[f"distance/{name}"] = log_distances(own, target)
+            terms[f"distance/{name}"] = log_distances(own, target)
             continue
         gram = losses.gram_matrix(own)
         errors = tf.matmul(embedding, tf.matmul(gram, embedding), transpose_a=True) - grams[name]
         size = tf.reduce_mean(tf.square(grams[name]), [1, 2]) + 0.002
-        found[f"gram/{name}"] = tf.reduce_mean(tf.reduce_mean(tf.square(errors), [1, 2]) / size)
-        found[f"distance/{name}"] = log_distances(gram, grams[name])
+        terms[f"gram/{name}"] = tf.reduce_mean(tf.reduce_mean(tf.square(errors), [1, 2]) / size)
+        terms[f"distance/{name}"] = log_distances(gram, grams[name])
         if name != "conv5_1":
-            found[f"change/{name}"] = unseen_change(errors, grams[name])
-    return found
+            terms[f"change/{name}"] = unseen_change(errors, grams[name])
+    return terms
 
 
 def total(terms: Tensors) -> tf.Tensor:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from distillation.pictures import square
-from nst_tf import optimizers, presets
-from nst_tf.objective import Objective
+from nst_tf import optimizers
+from nst_tf.losses.objective import Objective
+from nst_tf.network.compiled import compiled
+from nst_tf.recipe import presets
+from nst_tf.run import descent
+from nst_tf.run.descent import Limits
 
 
 class Painter:
@@ -17,15 +22,9 @@ class Painter:
 
     def __init__(self, model: tf.keras.Model) -> None:
         recipe = presets.settings("gatys2016")
-        self.objective = Objective(
-            model,
-            recipe.content_layers,
-            recipe.style_layers,
-            content_loss=recipe.content_loss,
-            style_loss=recipe.style_loss,
-        )
+        self.objective = Objective.from_settings(recipe, model)
         self._solver = optimizers.create(recipe.optimizer)
-        self._step = tf.function(lambda state: self._solver.step(self.objective, state))
+        self._take_step = compiled(partial(descent.attempt, self.objective, self._solver))
 
     def set_targets(self, content: np.ndarray, style: np.ndarray) -> None:
         """Content and style image, CANVAS x CANVAS."""
@@ -34,15 +33,17 @@ class Painter:
 
     def paint(self, start: np.ndarray, evaluations: int) -> np.ndarray:
         """The image at the start and after about 3, 6, 12, 24, ... evaluations, and at the end."""
-        state = self._solver.init(self.objective, tf.constant(start[np.newaxis]))
-        states, due = [start], 3
-        while int(state.evaluations) < evaluations and not state.stalled:
-            state = self._step(state)
-            if int(state.evaluations) >= due:
-                states.append(state.point.image[0].numpy())
+        begun = descent.begin(self.objective, self._solver, tf.constant(start[np.newaxis]))
+        images, due, limits = [start], 3, Limits(evaluations=evaluations)
+        progress = begun
+        for progress in descent.descend(
+            self.objective, self._solver, begun, limits, self._take_step
+        ):
+            if int(progress.state.evaluations) >= due:
+                images.append(progress.best.image[0].numpy())
                 due *= 2
-        states.append(state.point.image[0].numpy())
-        return np.stack(states)
+        images.append(progress.best.image[0].numpy())
+        return np.stack(images)
 
 
 class Judge:
@@ -66,8 +67,8 @@ class Judge:
             for painter in (student, self._teacher):
                 painter.set_targets(content, style)
             start, _ = self._losses(content)
-            found, kept = self._losses(student.paint(content, self._evaluations)[-1])
-            gained = np.log(start / found) / np.log(start / best_style)
+            reached, kept = self._losses(student.paint(content, self._evaluations)[-1])
+            gained = np.log(start / reached) / np.log(start / best_style)
             verdicts.append((float(gained), kept / best_content))
         return verdicts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nst_tf import images
+from nst_tf.pictures import images
 
 #: Sizes of the crops in pixels and how often each is drawn.
 CROPS = {96: 0.1, 128: 0.45, 192: 0.45}

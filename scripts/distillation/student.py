@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import layers, vgg
-from nst_tf.weights import Weights
+from nst_tf.network import vgg
+from nst_tf.network.weights import Weights
+from nst_tf.recipe import layers
 
 #: The student's layers and channels.
 CHANNELS = layers.MINI
@@ -43,7 +44,7 @@ class Student(tf.Module):
     def __call__(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
         """Features of RGB pictures in [0, 1], at `TAPS`, divided by the teacher's scales."""
         maps = (pictures[..., ::-1] * 255 - vgg.MEAN_RGB[::-1]) / INPUT_SCALE
-        found, block = {}, 1
+        by_layer, block = {}, 1
         for name in CHANNELS:
             if layers.Layer(name).block > block:
                 maps = tf.nn.max_pool2d(maps, 2, 2, "VALID")
@@ -51,8 +52,8 @@ class Student(tf.Module):
             maps = tf.nn.conv2d(maps, self.kernels[name], 1, "SAME") + self.biases[name]
             maps = tf.nn.relu(maps)
             if name in TAPS:
-                found[name] = maps
-        return found
+                by_layer[name] = maps
+        return by_layer
 
     def export(self) -> Weights:
         """The weights for Caffe's preprocessing, with features as large as the teacher's:
@@ -106,11 +107,11 @@ def graft(student: Student, weights: Weights, crops: np.ndarray) -> None:
     model = vgg.build_model([f"{name}:pre" for name in CHANNELS], weights)
     # Deep maps have fewer positions: as many crops more give as many equations.
     counts = {name: len(crops) >> max(0, 4 - layers.Layer(name).block) for name in CHANNELS}
-    found: dict[str, list[np.ndarray]] = {name: [] for name in CHANNELS}
+    by_block: dict[str, list[np.ndarray]] = {name: [] for name in CHANNELS}
     for at in range(0, len(crops), 8):
         for name, maps in model(crops[at : at + 8]).items():
             if at < counts[name[:7]]:
-                found[name[:7]].append(maps.numpy())
+                by_block[name[:7]].append(maps.numpy())
     maps, block = (
         (crops[..., ::-1] * 255 - np.array(vgg.MEAN_RGB[::-1], np.float32)) / INPUT_SCALE,
         1,
@@ -118,7 +119,9 @@ def graft(student: Student, weights: Weights, crops: np.ndarray) -> None:
     for name, channels in CHANNELS.items():
         if layers.Layer(name).block > block:
             maps, block = tf.nn.max_pool2d(maps, 2, 2, "VALID").numpy(), block + 1
-        before = np.concatenate(found.pop(name))[: counts[name]] / np.float32(student.scales[name])
+        before = np.concatenate(by_block.pop(name))[: counts[name]] / np.float32(
+            student.scales[name]
+        )
         before = before.reshape(-1, before.shape[-1])
         target = np.maximum(before, 0)
         chosen = most_telling(target[:: max(1, len(target) // 8192)], channels)

@@ -1,0 +1,175 @@
+"""What a SavedModel serves: feature maps, their statistics, and losses between two pictures.
+
+The conventions of TensorFlow Hub for images hold: pictures are float32 RGB in [0, 1],
+[batch, height, width, 3], `__call__` is the model itself, `variables` its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from nst_tf.losses.gram import gram_matrix
+from nst_tf.losses.objective import Evaluation, value_and_gradient
+from nst_tf.losses.terms import Terms, of_maps, total, tv_terms, weights_of
+from nst_tf.optimizers.lbfgs import LBFGS
+from nst_tf.pictures import decoding
+from nst_tf.recipe.settings import Settings
+from nst_tf.run import descent
+from nst_tf.run.descent import Progress
+
+#: What can be exported: feature maps, their statistics and losses, or both.
+KINDS = ("features", "style", "all")
+
+
+class Servable(tf.train.Checkpoint):
+    """A feature model with every form of input and output that its users ask for.
+
+    Args:
+      model: from `vgg.build_model`, with the layers of `settings` and `layers` among its outputs.
+      settings: whose losses `style_loss` and `content_loss` are.
+      size: height and width in pixels of the fixed-size signature, and of decoded pictures.
+      layers: whose feature maps and Gram matrices are served; None for the layers of `settings`,
+        Gram matrices of its style layers.
+    """
+
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        settings: Settings,
+        size: int,
+        layers: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        # A function, which TensorFlow does not look into: Keras 3 wraps its variables, and of a
+        # model the wrappers would be saved as more variables, beside what they wrap. A server
+        # restores those, and not the ones that the signatures read.
+        self._model = lambda pictures: model(pictures)
+        self.size, self._settings = size, settings
+        self._features = tuple(layers or settings.layers)
+        self._statistics = tuple(layers or settings.style_layers)
+        # Of TensorFlow Hub's convention. In a tf.Module it is a property, which is not saved.
+        self.variables = [
+            variable if isinstance(variable, tf.Variable) else variable.value
+            for variable in model.variables
+        ]
+        self.trainable_variables: list[tf.Variable] = []
+        self.regularization_losses: list[tf.Tensor] = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, "pictures")])
+    def __call__(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures to `{layer: feature map}`, float32 [batch, height, width, channels]."""
+        maps = self._model(pictures)
+        return {_plain(key): tf.cast(maps[key], tf.float32) for key in self._features}
+
+    def signatures(self, kind: str) -> dict[str, Any]:
+        """The functions to serve by name, for one of `KINDS`."""
+        pictures = tf.TensorSpec([None, None, None, 3], tf.float32, "pictures")
+        fixed = tf.TensorSpec([None, self.size, self.size, 3], tf.float32, "pictures")
+        whole = tf.TensorSpec([None, None, None, 3], tf.uint8, "pictures")
+        encoded = tf.TensorSpec([None], tf.string, "image_bytes")
+        served: dict[str, Any] = {}
+        if kind != "style":
+            served["serving_default"] = _serve(self, pictures)
+            served["fixed"] = _serve(self, fixed)
+            served["uint8"] = _serve(lambda pictures: self(decoding.unit(pictures)), whole)
+            served["image_bytes"] = _serve(
+                lambda image_bytes: self(self.decode(image_bytes)), encoded
+            )
+        if kind != "features":
+            served["grams"] = _serve(self.grams, pictures)
+            served["image_bytes_grams"] = _serve(
+                lambda image_bytes: self.grams(self.decode(image_bytes)), encoded
+            )
+            other = tf.TensorSpec([None, None, None, 3], tf.float32, "others")
+            served["style_loss"] = _serve(self.style_loss, pictures, other)
+            served["content_loss"] = _serve(self.content_loss, pictures, other)
+            served.setdefault("serving_default", served["grams"])
+        if kind == "all":
+            file = (tf.TensorSpec([], tf.string, name) for name in ("content_bytes", "style_bytes"))
+            served["stylize"] = _serve(self.stylize, *file, tf.TensorSpec([], tf.int32, "steps"))
+        return served
+
+    def grams(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`{LAYER_gram: mean Gram matrix [b, c, c], LAYER_mean: mean feature [b, c]}`."""
+        maps = self._model(pictures)
+        outputs = {}
+        for key in self._statistics:
+            outputs[f"{_plain(key)}_gram"] = gram_matrix(maps[key])
+            outputs[f"{_plain(key)}_mean"] = tf.reduce_mean(tf.cast(maps[key], tf.float32), (1, 2))
+        return outputs
+
+    def style_loss(self, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
+        """L_style of each picture against the one at the same place in `others`, of any size."""
+        return self._loss("style", pictures, others)
+
+    def content_loss(self, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
+        """L_content of each picture against the one at the same place in `others`, of its size."""
+        return self._loss("content", pictures, others)
+
+    def _loss(self, kind: str, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`{KIND_loss: the kind's sum, LAYER: its part}`, each float32 [batch]."""
+        terms = of_maps([kind], self._model(pictures), self._model(others), self._settings)
+        summed = total(terms, weights_of(self._settings), tf.shape(pictures)[:1])
+        parts = {_plain(name.split("/")[1]): loss for name, loss in terms.items()}
+        return {f"{kind}_loss": summed[kind], **parts}
+
+    def stylize(
+        self, content_bytes: tf.Tensor, style_bytes: tf.Tensor, steps: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """A whole run in the graph: two files [] to `image_bytes`, the pastiche as PNG [].
+
+        Both pictures are reduced to `size` pixels on the longer side. From the content image,
+        `steps` iterations of L-BFGS; `loss` is L_total of the best image, float32 [steps + 1],
+        after each.
+        """
+        settings = self._settings
+        content, style = (
+            decoding.reduced(encoded, self.size)[tf.newaxis]
+            for encoded in (content_bytes, style_bytes)
+        )
+        content_maps, style_maps = self._model(content), self._model(style)
+
+        def terms_of(image: tf.Tensor) -> Terms:
+            maps = self._model(image)
+            terms = {
+                **of_maps(["content"], maps, content_maps, settings),
+                **of_maps(["style"], maps, style_maps, settings),
+                **tv_terms(image, settings.tv_loss),
+            }
+            return total({name: loss[0] for name, loss in terms.items()}, weights_of(settings))
+
+        @tf.function
+        def evaluate(image: tf.Tensor) -> Evaluation:
+            return value_and_gradient(terms_of, image, scaled=True)
+
+        solver = LBFGS()
+        progress = descent.begin(evaluate, solver, content)
+        history = tf.TensorArray(tf.float32, steps + 1, element_shape=[])
+        history = history.write(0, progress.best.loss)
+
+        def step(index: tf.Tensor, progress: Progress, history: tf.TensorArray) -> Any:
+            progress = descent.advance(evaluate, solver, progress)
+            return index + 1, progress, history.write(index + 1, progress.best.loss)
+
+        _, progress, history = tf.while_loop(
+            lambda index, *_: index < steps, step, (0, progress, history), parallel_iterations=1
+        )
+        image = tf.clip_by_value(progress.best.image[0], 0, 1)
+        pixels = tf.cast(tf.round(image * 255), tf.uint8)
+        return {"image_bytes": tf.io.encode_png(pixels), "loss": history.stack()}
+
+    def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        """JPEG, PNG, GIF (its first frame) or BMP files [b] to pictures [b, size, size, 3]."""
+        return decoding.squares(image_bytes, self.size)
+
+
+def _serve(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:
+    return tf.function(function).get_concrete_function(*inputs)
+
+
+def _plain(key: str) -> str:
+    """A layer's name in a signature: `conv4_2`, or `conv4_2_pre` before the ReLU."""
+    return key.replace(":", "_")

@@ -1,0 +1,96 @@
+"""Files are written whole or not at all, and it is found out early where they cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from nst_tf.errors import FileError
+
+
+def check_writable(path: Path) -> None:
+    """Raises FileError where a file could not be written at `path`: before long work, not after."""
+    try:
+        folder = path.resolve().parent
+        reason = None
+        if path.is_dir():
+            reason = "it is a directory"
+        elif path.exists() and not path.is_file():
+            reason = "it is not an ordinary file"
+        elif not folder.is_dir():
+            reason = f"there is no directory {folder}"
+        elif not os.access(folder, os.W_OK):
+            reason = f"no permission in {folder}"
+        elif len(os.fsencode(path.name)) > 255:
+            reason = "the name is too long"
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a link to itself
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise FileError(f"cannot write {path}: {reason}")
+
+
+def check_folder(folder: Path) -> None:
+    """Raises FileError where a folder is not there and cannot be made, or cannot be written."""
+    try:
+        nearest = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+        reason = None
+        if not nearest.is_dir():
+            reason = f"{nearest} is no folder"
+        elif not os.access(nearest, os.W_OK):
+            reason = f"no permission in {nearest}"
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a link to itself
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise FileError(f"cannot write into the folder {folder}: {reason}")
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with those above it, that can be written into.
+
+    Raises:
+      FileError: it cannot be made, or there is one without permission.
+    """
+    check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place when the block ends without an error.
+
+        with replacing(path) as part:
+            part.write_bytes(data)
+
+    Nobody ever sees half a file, and what was at `path` stays until the new one is whole.
+
+    Raises:
+      FileError: the folder cannot be written or is full; the block's own OSErrors, too.
+    """
+    path = path.resolve()  # so that a link stays one
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write(path: Path, data: bytes | str) -> None:
+    """Writes a file atomically, and only returns once the disk has it.
+
+    Raises:
+      FileError: the folder cannot be written or is full.
+    """
+    with replacing(path) as part, part.open("xb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())

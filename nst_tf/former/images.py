@@ -1,0 +1,3 @@
+from nst_tf.former import stands_for
+
+stands_for("nst_tf.pictures.images", __name__)

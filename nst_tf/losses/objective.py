@@ -1,0 +1,290 @@
+"""Targets and weights to one compiled value and gradient of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf.errors import SettingsError
+from nst_tf.losses import statistics
+from nst_tf.losses.measured import Whole
+from nst_tf.losses.statistics import Nest, Statistic
+from nst_tf.losses.strips import Strips
+from nst_tf.losses.terms import Terms, content_terms, style_terms, total, tv_terms, weights_of
+from nst_tf.network import engine as engines
+from nst_tf.network import machine, vgg
+from nst_tf.network.compiled import compiled
+from nst_tf.recipe import layers
+from nst_tf.recipe.settings import Settings
+
+#: The loss a pixel whose gradient float16 carries: with it, the largest derivatives of every
+#: preset's first gradient are near 100 to 1000, and float16 ends at 65504.
+_LOSS_A_PIXEL = 2.0
+
+
+class Evaluation(NamedTuple):
+    """One loss and gradient of an image.
+
+    Attributes:
+      loss: L_total, float32 [].
+      gradient: ∂L_total/∂image, float32 [1, height, width, 3].
+      terms: float32 [] by name: `total`; `content`, `style` and `tv`, before α, β and γ; and
+        `content/LAYER`, `style/LAYER`, before the layer's own weight.
+    """
+
+    loss: tf.Tensor
+    gradient: tf.Tensor
+    terms: dict[str, tf.Tensor]
+
+
+class Objective(tf.Module):
+    """L_total of an image, against a content image and one or more style images (`terms`).
+
+    Call it with an image, `[1, height, width, 3]` RGB in [0, 1] (values beyond are allowed while it
+    is optimised), for an `Evaluation`. It is compiled once: new targets of the same shapes, and new
+    weights, take effect without another trace.
+
+    Args:
+      model: from `vgg.build_model`, with every content and style layer among its outputs.
+      content_layers: c_l by layer, keyed as the model's outputs are.
+      style_layers: w_l by layer.
+      content_loss: form, one of `choices.CONTENT_LOSSES`.
+      style_loss: one of `choices.STYLE_LOSSES`, or a statistic of your own.
+      tv_loss: form, one of `choices.TV_LOSSES`.
+      content_weight: α.
+      style_weight: β.
+      tv_weight: γ.
+      tile: None to measure a picture as a whole; else strip by strip, for the same result in less
+        memory (`strips.Strips`).
+      engine: how the network is computed, one of `choices.ENGINES` (`engine.stages`).
+
+    Raises:
+      SettingsError: an unknown form.
+    """
+
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        content_layers: Mapping[str, float],
+        style_layers: Mapping[str, float],
+        *,
+        content_loss: str = "mean",
+        style_loss: str | Statistic = "gram-mean",
+        tv_loss: str = "squared",
+        content_weight: float = 1.0,
+        style_weight: float = 1.0,
+        tv_weight: float = 0.0,
+        tile: int | None = None,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__(name="objective")
+        weights = {
+            "content": content_weight,
+            "style": style_weight,
+            "tv": tv_weight,
+            **{f"content/{key}": weight for key, weight in content_layers.items()},
+            **{f"style/{key}": weight for key, weight in style_layers.items()},
+        }
+        #: Of the terms, by name, as variables that the compiled function reads.
+        self.weights = {name: _scalar(weight) for name, weight in weights.items()}
+        self._content_loss, self._tv_loss = content_loss, tv_loss
+        self._statistic = statistics.named(style_loss)
+        self._content_layers, self._style_layers = tuple(content_layers), tuple(style_layers)
+        wanted = [*content_layers, *style_layers]
+        stages = engines.stages(model, wanted, machine.choose_engine(engine))
+        self._half = any(stage.dtype == "float16" for stage in stages)
+        by_stage = {stage.name: stage.channels for stage in stages}
+        self._channels = {key: by_stage[vgg.layer_name(key)] for key in style_layers}
+        self._content_targets: dict[str, tf.Variable] = {}
+        self._style_targets: dict[str, Nest] = {}
+        looked_at = (self._content_layers, self._style_layers, self._statistic)
+        if tile is None:
+            any_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
+            self._measure: Any = Whole(stages, *looked_at)
+        else:
+            any_picture = None  # strips are cut from a known size: one trace each
+            self._measure = Strips(stages, *looked_at, tile)
+        self._features = compiled(lambda image: self._measure(image).features, any_picture)
+        self._statistics = compiled(lambda image: self._measure(image).statistics, any_picture)
+        self._evaluate = compiled(
+            lambda image: value_and_gradient(self._terms, image, scaled=self._half)
+        )
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        model: tf.keras.Model,
+        *,
+        tile: int | None = None,
+        engine: str = "auto",
+    ) -> Objective:
+        """The objective of a recipe: its layers, its forms and all its weights.
+
+        Args:
+          settings: of the recipe.
+          model: its feature model (`feature_model.feature_model`).
+          tile: as for `Objective`; likewise engine.
+        """
+        return cls(
+            model,
+            settings.content_layers,
+            settings.style_layers,
+            content_loss=settings.content_loss,
+            style_loss=settings.style_loss,
+            tv_loss=settings.tv_loss,
+            content_weight=settings.content_weight,
+            style_weight=settings.style_weight,
+            tv_weight=settings.tv_weight,
+            tile=tile,
+            engine=engine,
+        )
+
+    def set_weights(self, **weights: float) -> None:
+        """Changes α, β, γ (`content`, `style`, `tv`); a layer's as `**{"style/conv1_1": 0.5}`."""
+        for name, weight in weights.items():
+            if name not in self.weights:
+                raise SettingsError(
+                    f"no weight {name!r} in this objective: use one of {', '.join(self.weights)}"
+                )
+            self.weights[name].assign(weight)
+
+    def set_recipe_weights(self, settings: Settings) -> None:
+        """Changes all weights to those of a recipe with the same layers."""
+        self.set_weights(**weights_of(settings))
+
+    def set_content(self, picture: np.ndarray | tf.Tensor) -> None:
+        """Makes `picture`, float32 [height, width, 3] RGB in [0, 1], the content image."""
+        if self._content_layers:
+            features = self._features(self._batch(picture, self._content_layers))
+            _assign(self._content_targets, features)
+
+    def set_styles(
+        self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
+    ) -> None:
+        """Makes `pictures`, each as in `set_content`, the style images.
+
+        Their statistics are blended into one target, Σ_k b_k A_k with Σ_k b_k = 1. For the squared
+        forms of Gram matrices this has the gradient of Σ_k b_k E(G, A_k); the values differ by a
+        constant.
+
+        Args:
+          pictures: at least one; their sizes may differ.
+          blend: b_k, scaled to sum to 1; empty for equal shares.
+
+        Raises:
+          SettingsError: not one blend weight for each picture, or several pictures and a statistic
+            that cannot be blended.
+        """
+        if not pictures:
+            raise SettingsError("name at least one style image")
+        if blend and len(blend) != len(pictures):
+            raise SettingsError(
+                f"{len(blend)} blend weights for {len(pictures)} style images: "
+                "give one for each, or none"
+            )
+        if not self._style_layers:
+            return
+        shares = np.asarray(blend or [1.0] * len(pictures), np.float64)
+        shares = (shares / shares.sum()).astype(np.float32)
+        measured = [
+            self._statistics(self._batch(picture, self._style_layers)) for picture in pictures
+        ]
+        for key in self._style_layers:
+            nests = [by_layer[key] for by_layer in measured]
+            target = statistics.blend(self._statistic, nests, shares)
+            _assign(self._style_targets, {key: target})
+
+    def __call__(self, image: tf.Tensor) -> Evaluation:
+        """Loss, gradient and every term, at `image`, float32 [1, height, width, 3]."""
+        evaluation: Evaluation = self._evaluate(image)
+        return evaluation
+
+    @property
+    def traces(self) -> int:
+        """How often the value and gradient were traced so far."""
+        return int(self._evaluate.experimental_get_tracing_count())
+
+    def _batch(self, picture: np.ndarray | tf.Tensor, needs: Sequence[str]) -> tf.Tensor:
+        height, width = picture.shape[:2]
+        layers.check_size(height, width, map(layers.parse, needs))
+        return tf.convert_to_tensor(picture, tf.float32)[tf.newaxis]
+
+    def _terms(self, image: tf.Tensor) -> Terms:
+        measured = self._measure(image)
+        # Without weight, total variation is still reported; its gradient, a tenth of a small
+        # network's time, is left out.
+        tv = tf.cond(
+            self.weights["tv"] > 0,
+            lambda: tv_terms(image, self._tv_loss),
+            lambda: tv_terms(tf.stop_gradient(image), self._tv_loss),
+        )
+        batch = {
+            **content_terms(measured.features, self._content_targets, self._content_loss),
+            **style_terms(
+                measured.statistics, self._style_targets, self._statistic, self._channels
+            ),
+            **tv,
+        }
+        return total({name: tf.squeeze(loss, 0) for name, loss in batch.items()}, self.weights)
+
+
+def value_and_gradient(
+    terms_of: Callable[[tf.Tensor], Terms], image: tf.Tensor, *, scaled: bool
+) -> Evaluation:
+    """The value and gradient of an image's `total`.
+
+    Args:
+      terms_of: an image to its terms, float32 [], `total` among them.
+      image: float32 [1, height, width, 3].
+      scaled: whether float16 carries the gradient, which then needs a loss scale.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(image)
+        terms = terms_of(image)
+        loss = terms["total"]
+        scale = loss_scale(image, loss) if scaled else tf.ones([])
+        scaled_loss = scale * loss
+    return Evaluation(loss, tape.gradient(scaled_loss, image) / scale, terms)
+
+
+def loss_scale(image: tf.Tensor, loss: tf.Tensor) -> tf.Tensor:
+    """What a loss is multiplied by while float16 carries its gradient, float32 [].
+
+    Losses differ by nine orders of magnitude between presets, and fall by three in a run: no
+    constant factor would do for all. So the factor makes a constant of the loss.
+
+    Args:
+      image: float32 [1, height, width, 3].
+      loss: of the image, float32 [].
+    """
+    pixels = tf.cast(tf.reduce_prod(tf.shape(image)[1:3]), tf.float32)
+    scale = tf.stop_gradient(_LOSS_A_PIXEL * pixels / loss)
+    return tf.where(loss > 0, scale, 1.0)  # at 0 there is nothing to scale
+
+
+def _scalar(value: float) -> tf.Variable:
+    return tf.Variable(value, trainable=False, dtype=tf.float32)
+
+
+def _assign(targets: dict[str, Nest], values: Mapping[str, Nest]) -> None:
+    """Puts new targets into the variables that the compiled function reads."""
+    for name, nest in values.items():
+        if name not in targets:
+            # A host program may have set Keras' dtype policy; the variable's own type is explicit.
+            targets[name] = tf.nest.map_structure(
+                lambda value: tf.Variable(value, trainable=False, dtype=value.dtype), nest
+            )
+            continue
+        leaves = list(zip(tf.nest.flatten(targets[name]), tf.nest.flatten(nest), strict=True))
+        for target, value in leaves:
+            if target.shape != value.shape:
+                raise SettingsError(
+                    f"the new content image gives {name} the shape {value.shape[1:3]} instead of "
+                    f"{target.shape[1:3]}: make a new objective for another size"
+                )
+        for target, value in leaves:
+            target.assign(value)

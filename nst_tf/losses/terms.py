@@ -1,0 +1,137 @@
+"""The terms that the loss is a sum of, an open list by name, and their one total.
+
+L_total = α L_content + β L_style + γ L_tv, equation 7 of Gatys et al., CVPR 2016, with total
+variation beside it; L_content = Σ_l c_l C_l over the content layers and L_style = Σ_l w_l E_l over
+the style layers, equation 5. Taken picture by picture, they train networks: Johnson, Alahi and
+Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", arXiv:1603.08155.
+
+A term is named `KIND`, or `KIND/PART` where a kind has parts that are weighted among themselves. A
+new kind is a function here that names what it gives, and its weight in `weights_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from nst_tf.errors import SettingsError
+from nst_tf.losses import forms, statistics
+from nst_tf.losses.statistics import Nest, Statistic
+from nst_tf.recipe import layers
+from nst_tf.recipe.settings import Settings
+
+#: Losses by name, float32 [batch], or [] of a single picture.
+Terms = dict[str, tf.Tensor]
+
+
+def content_terms(
+    maps: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], form: str
+) -> Terms:
+    """`content/LAYER`: C_l of every layer of `targets`.
+
+    Args:
+      maps: feature maps [batch, height, width, channels] by layer, of these layers at least.
+      targets: the content images', of the same shapes.
+      form: one of `choices.CONTENT_LOSSES`.
+    """
+    terms = {}
+    for key, target in targets.items():
+        factor = forms.content_width_factor(form, layers.width_ratio(key, target.shape[-1]))
+        terms[f"content/{key}"] = factor * forms.content_loss(maps[key], target, form)
+    return terms
+
+
+def style_terms(
+    finished: Mapping[str, Nest],
+    targets: Mapping[str, Nest],
+    statistic: Statistic,
+    channels: Mapping[str, int],
+) -> Terms:
+    """`style/LAYER`: E_l of every layer of `targets`.
+
+    Args:
+      finished: what `statistic` finishes with, by layer, of these layers at least.
+      targets: the style images', likewise.
+      statistic: whose distance is taken.
+      channels: of the network's layers.
+    """
+    terms = {}
+    for key, target in targets.items():
+        factor = statistic.width_factor(layers.width_ratio(key, channels[key]))
+        terms[f"style/{key}"] = factor * statistic.distance(finished[key], target)
+    return terms
+
+
+def tv_terms(image: tf.Tensor, form: str) -> Terms:
+    """`tv`: total variation of [batch, height, width, 3], in a form of `choices.TV_LOSSES`."""
+    return {"tv": forms.total_variation(image, form)}
+
+
+def of_maps(
+    kinds: Collection[str],
+    maps: Mapping[str, tf.Tensor],
+    targets: Mapping[str, tf.Tensor],
+    settings: Settings,
+) -> Terms:
+    """The terms between two batches of pictures, one for one, of their whole feature maps.
+
+    Args:
+      kinds: `content`, `style` or both; for content the pictures have the same sizes.
+      maps: by layer, of the pictures.
+      targets: by layer, of the pictures that they should be like.
+      settings: whose layers and forms are taken.
+    """
+    terms: Terms = {}
+    if "content" in kinds:
+        chosen = {key: targets[key] for key in settings.content_layers}
+        terms |= content_terms(maps, chosen, settings.content_loss)
+    if "style" in kinds:
+        statistic = statistics.named(settings.style_loss)
+        finished, wanted = (
+            {key: statistic.finish(statistic.measure(by[key])) for key in settings.style_layers}
+            for by in (maps, targets)
+        )
+        channels = {key: maps[key].shape[-1] for key in settings.style_layers}
+        terms |= style_terms(finished, wanted, statistic, channels)
+    return terms
+
+
+def weights_of(settings: Settings) -> dict[str, float]:
+    """The weight of every kind of term, and of the parts that have one: α, β, γ, c_l and w_l."""
+    return {
+        "content": settings.content_weight,
+        "style": settings.style_weight,
+        "tv": settings.tv_weight,
+        **{f"content/{key}": weight for key, weight in settings.content_layers.items()},
+        **{f"style/{key}": weight for key, weight in settings.style_layers.items()},
+    }
+
+
+def total(terms: Terms, weights: Mapping[str, Any], shape: Any = ()) -> Terms:
+    """The total of all terms, beside the terms themselves.
+
+    Args:
+      terms: of any kinds; one that a weight names and that is not among them is 0.
+      weights: of the kinds, and of parts; numbers, tensors or variables.
+      shape: of the terms, in case there is none at all.
+
+    Returns:
+      `total`, Σ weight · kind; every kind, a sum over its parts if it has some, by its name
+      before its weight; and every part before the weight that it has in its kind.
+
+    Raises:
+      SettingsError: a term without a weight.
+    """
+    for name in terms:
+        if name not in weights or name.split("/")[0] not in weights:
+            raise SettingsError(f"the term {name} has no weight among {', '.join(weights)}")
+    kinds = {}
+    for kind in (name for name in weights if "/" not in name):
+        parts = [
+            weights[name] * loss for name, loss in terms.items() if name.startswith(f"{kind}/")
+        ]
+        kinds[kind] = terms[kind] if kind in terms else tf.add_n(parts or [tf.zeros(shape)])
+    summed = tf.add_n([weights[kind] * loss for kind, loss in kinds.items()])
+    return {"total": summed, **kinds, **terms}

@@ -1,0 +1,1 @@
+"""Pixels in and out: files, arrays and tensors to pictures and back, the initial image, filters."""

@@ -1,0 +1,36 @@
+"""Which files are meant by a folder or a pattern."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from nst_tf.errors import PictureError
+
+
+def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+    """The files that a pattern, or each of several, matches: sorted, each once.
+
+    Args:
+      pattern: such as `photos/*.jpg`, or `photos/**/*.png` for subfolders too; a folder stands for
+        the files in it.
+
+    Raises:
+      PictureError: a pattern that matches no file.
+    """
+    patterns = [pattern] if isinstance(pattern, (str, os.PathLike)) else pattern
+    matched: set[str] = set()
+    for wanted in map(os.fspath, patterns):
+        # A file's own name may hold what would be a pattern.
+        paths = [wanted] if Path(wanted).is_file() else glob.glob(wanted, recursive=True)
+        if Path(wanted).is_dir():
+            paths = [os.path.join(wanted, name) for name in os.listdir(wanted)]
+        paths = [path for path in paths if Path(path).is_file()]
+        if not paths:
+            raise PictureError(f"no file matches {wanted}")
+        matched.update(paths)
+    if not matched:
+        raise PictureError("no pattern for picture files: name one such as photos/*.jpg")
+    return sorted(matched)

@@ -1,0 +1,113 @@
+"""The initial image: content, style, blurred content, noise, blank, a file, or a mix of these."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nst_tf.errors import SettingsError
+from nst_tf.pictures import images
+from nst_tf.recipe.choices import INITIAL_IMAGES
+
+#: Standard deviation of the blur, as a share of the longer side: the large shapes stay, and strokes
+#: find none of the photo's own lines in their way.
+BLUR = 1 / 64
+
+#: Standard deviation of the noise around mid-gray, black to white being 1. Faint, as in the papers'
+#: own code (one gray level): the losses hardly see the finest grain, so what noise an image starts
+#: with it keeps.
+NOISE = 0.01
+
+
+def image(init: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """The image that a run starts from.
+
+    Args:
+      init: `content`; `style`, the first style image; `blurred`, the content image blurred by a
+        Gaussian of a 64th of its longer side; `noise`, faint white noise around mid-gray; `blank`,
+        mid-gray; the path of a picture; or a mix, `content=0.7,noise=0.3`, whose shares are scaled
+        to sum to 1. What has another shape than the content image is scaled to cover it and
+        cropped.
+      content: float32 [height, width, 3] in [0, 1].
+      styles: likewise, of any sizes.
+      seed: of the noise.
+
+    Returns:
+      float32, of the content image's shape, in [0, 1].
+
+    Raises:
+      SettingsError: `init` is none of these.
+      PictureError: the file is no picture.
+    """
+    mixed = np.zeros_like(content)
+    shares = parse(init)
+    for kind, share in shares.items():
+        mixed += np.float32(share / sum(shares.values())) * _one(kind, content, styles, seed)
+    return mixed
+
+
+def parse(init: str) -> dict[str, float]:
+    """Reads `init` into the share of each kind or file; the shares need not sum to 1.
+
+    Raises:
+      SettingsError: it is neither a kind, nor a file, nor a mix of them.
+    """
+    if init in INITIAL_IMAGES or _is_file(init):
+        return {init: 1.0}
+    shares: dict[str, float] = {}
+    for part in init.split(","):
+        kind, separator, number = part.strip().rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            share = -1.0
+        if not separator or not (kind in INITIAL_IMAGES or _is_file(kind)) or not 0 <= share < 1e9:
+            raise SettingsError(
+                f"init {init!r}: {part.strip()!r} is no file and none of "
+                f"{', '.join(INITIAL_IMAGES)}; a mix reads content=0.7,noise=0.3"
+            )
+        shares[kind] = shares.get(kind, 0.0) + share
+    if not sum(shares.values()) > 0:
+        raise SettingsError(f"init {init!r}: at least one share must be above 0")
+    return shares
+
+
+def files(init: str) -> list[str]:
+    """The files that `init` names, which are read when the run is set up."""
+    return [kind for kind in parse(init) if kind not in INITIAL_IMAGES]
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no file system takes such a name
+        return False
+
+
+def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    height, width = content.shape[:2]
+    if kind == "content":
+        return content
+    if kind == "style":
+        return images.cover(styles[0], height, width)
+    if kind == "blurred":
+        return _blurred(content)
+    if kind == "noise":
+        noise = np.random.default_rng(seed).standard_normal(content.shape, np.float32)
+        return np.clip(0.5 + NOISE * noise, 0, 1)
+    if kind == "blank":
+        return np.full_like(content, 0.5)
+    return images.cover(images.load(kind), height, width)
+
+
+def _blurred(picture: np.ndarray) -> np.ndarray:
+    from nst_tf.pictures import filters
+
+    sigma = BLUR * max(picture.shape[:2])
+    reach = math.ceil(3 * sigma)
+    # What lies beyond a border is mirrored once, at most up to the other border.
+    shape = tuple(2 * min(reach, side - 1) + 1 for side in picture.shape[:2])
+    return np.clip(filters.gaussian_filter2d(picture, shape, sigma).numpy(), 0, 1)

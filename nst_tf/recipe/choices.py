@@ -1,0 +1,77 @@
+"""The named alternatives of every setting; what each means stands with the code that does it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from nst_tf.errors import SettingsError
+
+POOLINGS = ("max", "avg", "l2")  # network/vgg.py: Pooling
+PADDINGS = ("zero", "replicate")  # network/vgg.py: build_model
+CONTENT_LOSSES = ("half-sum", "mean", "l2")  # losses/forms.py: content_loss
+STYLE_LOSSES = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses/gram.py: style_loss
+TV_LOSSES = ("squared", "absolute")  # losses/forms.py: total_variation
+ENGINES = ("auto", "keras", "direct", "winograd")  # network/engine.py: stages
+DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machine.py: choose_dtype
+INITIAL_IMAGES = ("content", "style", "blurred", "noise", "blank")  # pictures/initial.py: image
+OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs")  # optimizers/
+#: tensorflow-addons', each as `tfa.NAME`; optimizers/addons.py
+ADDONS = (
+    *("AdaBelief", "AdamW", "COCOB", "LAMB", "LazyAdam", "Lookahead", "NovoGrad"),
+    *("ProximalAdagrad", "RectifiedAdam", "SGDW", "Yogi"),
+)
+#: Those of tensorflow-addons that make no pastiche, and why.
+NO_ADDONS = {
+    "ConditionalGradient": "it draws every picture towards black",
+    "MovingAverage": "it averages beside the run and leaves the image as it is",
+    "MultiOptimizer": "it shares out the layers of a model, and there is but one image",
+    "SWA": "it averages beside the run and leaves the image as it is",
+}
+
+
+def check(what: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises SettingsError where `value` is none of the choices."""
+    if value not in choices:
+        raise SettingsError(f"no {what} {value!r}: use one of {', '.join(choices)}")
+
+
+def check_optimizer(value: str) -> None:
+    """Raises SettingsError where `value` names no optimizer, neither ours nor an addon."""
+    if value.startswith("tfa."):
+        parse_addon(value)
+    elif value not in OPTIMIZERS:
+        raise SettingsError(
+            f"no optimizer {value!r}: use one of {', '.join(OPTIMIZERS)}, or tfa.NAME of "
+            "tensorflow-addons"
+        )
+
+
+def parse_addon(value: str) -> tuple[str, str | None]:
+    """Reads `tfa.NAME` or `tfa.Lookahead(INNER)`, INNER being `adam` or another `tfa.NAME`.
+
+    Returns:
+      NAME; and what Lookahead goes around (Adam, where nothing is said), without `tfa.`: None for
+      the others, which go around nothing.
+
+    Raises:
+      SettingsError: it is none of these.
+    """
+    match = re.fullmatch(r"tfa\.(\w+)(?:\((adam|tfa\.(?!Lookahead\b)\w+)\))?", value)
+    if match is None or (match[2] and match[1] != "Lookahead"):
+        raise SettingsError(
+            f"optimizer {value!r}: write tfa.NAME, or tfa.Lookahead(INNER) with adam or another "
+            "tfa.NAME as INNER"
+        )
+    name, inner = match[1], (match[2] or "adam").removeprefix("tfa.")
+    for addon in (name, inner) if match[2] not in (None, "adam") else (name,):
+        if addon in NO_ADDONS:
+            raise SettingsError(f"no optimizer 'tfa.{addon}' for pictures: {NO_ADDONS[addon]}")
+        if addon not in ADDONS:
+            known = {name_of.lower(): name_of for name_of in ADDONS}
+            close = difflib.get_close_matches(addon.lower(), known, 1)
+            raise SettingsError(
+                f"no optimizer 'tfa.{addon}' in tensorflow-addons: "
+                + (f"did you mean tfa.{known[close[0]]}?" if close else f"use {', '.join(ADDONS)}")
+            )
+    return name, inner if name == "Lookahead" else None

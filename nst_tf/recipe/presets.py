@@ -1,0 +1,144 @@
+"""One table: every published recipe as data, each with its source."""
+
+from __future__ import annotations
+
+import warnings
+from types import MappingProxyType
+from typing import Any
+
+from nst_tf.errors import SettingsError
+from nst_tf.recipe import choices
+from nst_tf.recipe.settings import Settings
+
+DEFAULT = "gatys2016"
+
+# Whether a preset normalises the network follows from its loss weights: they balance content and
+# style only at the scale of features that they were chosen for, since content loss grows with its
+# square and style loss with its fourth power.
+PRESETS = MappingProxyType(
+    {
+        # Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style", arXiv:1508.06576:
+        # equations 1, 4, 5 and 7, average pooling, white noise, α/β = 1e-3 (figure 2).
+        # The paper names neither a normalisation nor an end; with raw VGG19 features its α/β
+        # balances as in its figures.
+        "gatys2015": Settings(
+            content_loss="half-sum",
+            style_loss="gatys2015",
+            content_layers={"conv4_2": 1.0},
+            style_layers={f"conv{block}_1": 1 / 5 for block in range(1, 6)},
+            content_weight=1e-3,
+            style_weight=1.0,
+            pooling="avg",
+            normalise=False,
+            init="noise",
+            evaluations=500,
+        ),
+        # Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks",
+        # CVPR 2016, as in the code released with it: mean squared errors, Gram / M, weights
+        # 1e3 / n² for n channels, max pooling, L-BFGS from the content image. At the scale of raw
+        # VGG19 features these weights give the paper's pictures; with every mean activation scaled
+        # to 1, as the paper's section 2 describes, they leave the photo almost as it is.
+        "gatys2016": Settings(
+            content_loss="mean",
+            style_loss="gram-mean",
+            content_layers={"conv4_2": 1.0},
+            style_layers={
+                f"conv{block}_1": 1e3 / n**2
+                for block, n in enumerate((64, 128, 256, 512, 512), start=1)
+            },
+            normalise=False,
+            evaluations=500,
+        ),
+        # The form of PyTorch's "Neural Transfer Using PyTorch" tutorial (A. Jacq): Gram / (N M),
+        # the first five convolutions before their ReLU, content of the fourth, α = 1, β = 1e6. It
+        # was chosen for torchvision's VGG19, whose inputs are about 1, so: normalised.
+        "content1-style1e6": Settings(
+            content_loss="mean",
+            style_loss="gram-mean-channels",
+            content_layers={"conv2_2:pre": 1.0},
+            style_layers={
+                f"{name}:pre": 1.0
+                for name in ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1")
+            },
+            content_weight=1.0,
+            style_weight=1e6,
+            evaluations=300,
+        ),
+        # |C(x) − C(p)| + k |S(x) − S(a)|: Euclidean distances of features and of Gram matrices,
+        # the form in which lectures introduce the algorithm; k balances the two by eye.
+        "l2-distance": Settings(
+            content_loss="l2",
+            style_loss="l2",
+            content_layers={"conv4_2": 1.0},
+            style_layers={f"conv{block}_1": 1 / 5 for block in range(1, 6)},
+            content_weight=1.0,
+            style_weight=10.0,
+            evaluations=300,
+        ),
+        # G ← G − η ∂L/∂G from white noise, looked at after 100, 200 and 400 iterations: the
+        # 2015 paper's description taken at its word.
+        "gradient-descent": Settings(
+            content_loss="mean",
+            style_loss="gram-mean",
+            style_layers={
+                f"conv{block}_1": 1e3 / n**2
+                for block, n in enumerate((64, 128, 256, 512, 512), start=1)
+            },
+            init="noise",
+            optimizer="gd",
+            iterations=400,
+            snapshots=(100, 200, 400),
+        ),
+        # The starting point for sweeps of β with α fixed: L-BFGS, 200 iterations, step 0.2.
+        "ratio-sweep-base": Settings(
+            content_loss="mean",
+            style_loss="gram-mean",
+            content_layers={"conv4_2": 1.0},
+            style_layers={f"conv{block}_1": 1 / 5 for block in range(1, 6)},
+            content_weight=1.0,
+            style_weight=1.0,
+            optimizer="lbfgs",
+            learning_rate=0.2,
+            iterations=200,
+        ),
+    }
+)
+
+
+def settings(preset: str = DEFAULT, **overrides: Any) -> Settings:
+    """A preset's settings with some fields changed.
+
+    Args:
+      preset: a name in `PRESETS`.
+      **overrides: fields of `Settings`.
+
+    Raises:
+      SettingsError: no such preset or field, or a value that cannot be used.
+    """
+    choices.check("preset", preset, tuple(PRESETS))
+    return PRESETS[preset].replace(preset=preset, **overrides)
+
+
+def choose(preset: str | Settings | None, given: Settings | None, **overrides: Any) -> Settings:
+    """The settings that a caller means, who names a preset, gives settings, or does neither.
+
+    Args:
+      preset: a name in `PRESETS`; None for `DEFAULT`. Settings here are deprecated.
+      given: settings in place of a preset.
+      **overrides: fields of `Settings`.
+
+    Raises:
+      SettingsError: both are given, there is no such preset or field, or a value cannot be used.
+    """
+    if isinstance(preset, Settings):
+        warnings.warn(
+            "give settings as settings=..., not as preset=...: since nst_tf 0.2.0",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        preset, given = None, preset
+    if given is None:
+        return settings(preset or DEFAULT, **overrides)
+    if preset is not None:
+        raise SettingsError(f"preset {preset!r} and settings are both given: give one of them")
+    return given.replace(**overrides)

@@ -1,0 +1,230 @@
+"""Everything that can be set about a run, in one value, checked once.
+
+Each field says beside its default what the rest of the package needs to know of it: its kind, from
+which follows what a changed value costs; its help, from which the command line's flags and
+docs/settings.md are made; its choices.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import numbers
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nst_tf.errors import SettingsError
+from nst_tf.recipe import choices, layers
+
+#: A field's kind. `GRAPH`: part of the compiled function, which another value needs anew. `DATA`:
+#: what that function reads, or what is done outside of it. `KEYS`: a mapping of which the keys are
+#: part of the graph and the values data.
+GRAPH, DATA, KEYS = "graph", "data", "keys"
+KINDS = (GRAPH, DATA, KEYS)
+
+
+def setting(default: Any, kind: str, text: str, choices: tuple[str, ...] = ()) -> Any:
+    """A field of `Settings`.
+
+    Args:
+      default: its value where none is given.
+      kind: one of `KINDS`.
+      text: what it is for, in words for people.
+      choices: its possible values, where it has such.
+    """
+    metadata = {"kind": kind, "help": text, "choices": choices}
+    if isinstance(default, Mapping):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a run; `docs/settings.md` lists them, with what each is for.
+
+    `presets.py` holds every published recipe as such a value.
+    """
+
+    preset: str = setting("custom", DATA, "Name of the recipe that the settings started from.")
+    size: int | None = setting(
+        512, DATA, "Longer side of the result in pixels; 0 keeps the content's own."
+    )
+    style_size: int | None = setting(
+        None, DATA, "Longer side of the style images; 0 for the same as size."
+    )
+    content_layers: Mapping[str, float] = setting(
+        {"conv4_2": 1.0},
+        KEYS,
+        "Layers of the content loss, with their weights or without: conv4_2,conv2_2=0.5 (':pre' is "
+        "before the ReLU). Without a weight, a layer takes the preset's for it or its block.",
+    )
+    style_layers: Mapping[str, float] = setting(
+        {f"conv{block}_1": 0.2 for block in range(1, 6)},
+        KEYS,
+        "Layers of the style loss, with their weights or without: conv1_1,conv2_1=0.5,conv3_1:pre.",
+    )
+    content_loss: str = setting("mean", GRAPH, "Form of the content loss.", choices.CONTENT_LOSSES)
+    style_loss: str = setting("gram-mean", GRAPH, "Form of the style loss.", choices.STYLE_LOSSES)
+    tv_loss: str = setting("squared", GRAPH, "Form of total variation.", choices.TV_LOSSES)
+    content_weight: float = setting(1.0, DATA, "Alpha, of the content loss.")
+    style_weight: float = setting(1.0, DATA, "Beta, of the style loss: more is more style.")
+    tv_weight: float = setting(0.0, DATA, "Gamma, of total variation: more is smoother.")
+    style_blend: tuple[float, ...] = setting(
+        (), DATA, "Weight of each style image, such as 3,1; equal by default."
+    )
+    pooling: str = setting("max", GRAPH, "The network's pooling.", choices.POOLINGS)
+    rescale_pooling: bool = setting(False, GRAPH, "Scale avg and l2 pooling to max pooling's mean.")
+    padding: str = setting("zero", GRAPH, "Padding of the first convolution.", choices.PADDINGS)
+    normalise: bool = setting(True, GRAPH, "Normalise the network as Gatys et al. 2016 describe.")
+    init: str = setting(
+        "content",
+        DATA,
+        f"Initial image: {', '.join(choices.INITIAL_IMAGES)}, a file, or a mix: "
+        "content=0.7,noise=0.3.",
+    )
+    optimizer: str = setting(
+        "lbfgs",
+        DATA,
+        f"How the image descends: {', '.join(choices.OPTIMIZERS)}; or one of tensorflow-addons "
+        "(TensorFlow 2.15.1), such as tfa.RectifiedAdam or 'tfa.Lookahead(tfa.RectifiedAdam)'.",
+    )
+    learning_rate: float | None = setting(
+        None,
+        DATA,
+        "Step length: of adam and tfa's in units of the image (black to white is 1), of gd the "
+        "factor on the gradient, of lbfgs the share of the quasi-Newton step. By default the "
+        "optimizer's own.",
+    )
+    iterations: int | None = setting(
+        None, DATA, "Stop after so many iterations (accepted steps), in place of the preset's end."
+    )
+    evaluations: int | None = setting(
+        None,
+        DATA,
+        "Stop with the iteration that reaches so many losses and gradients, in place of the "
+        "preset's end. With iterations too: whichever comes first.",
+    )
+    snapshot_every: int = setting(
+        0, DATA, "Also keep the image every so many iterations: out-0050.png; 0 for none."
+    )
+    snapshots: tuple[int, ...] = setting((), DATA, "Also keep it at these iterations: 100,200.")
+    seed: int = setting(0, DATA, "Of noise and of random weights.")
+
+    def __post_init__(self) -> None:
+        for name in ("content_layers", "style_layers"):
+            self._set(name, _layer_weights(name, getattr(self, name)))
+        if not self.content_layers and not self.style_layers:
+            raise SettingsError("name at least one content layer or style layer")
+        for name in ("content_weight", "style_weight", "tv_weight"):
+            self._set(name, _number(name, getattr(self, name)))
+        self._set("style_blend", _each("style_blend", self.style_blend, _number))
+        if self.style_blend and sum(self.style_blend) == 0:
+            raise SettingsError("style_blend: at least one weight must be above 0")
+        if self.learning_rate is not None:
+            self._set("learning_rate", _number("learning_rate", self.learning_rate))
+            if self.learning_rate == 0:
+                raise SettingsError("learning_rate is 0: use a number above 0")
+        for name, least in (("size", 1), ("style_size", 1), ("iterations", 0), ("evaluations", 1)):
+            if getattr(self, name) is not None:
+                self._set(name, _integer(name, getattr(self, name), least))
+        if self.iterations is None and self.evaluations is None:
+            raise SettingsError("set iterations or evaluations: one of them must end the run")
+        for name in ("snapshot_every", "seed"):
+            self._set(name, _integer(name, getattr(self, name), 0))
+        self._set("snapshots", _each("snapshots", self.snapshots, partial(_integer, least=1)))
+        for name in ("normalise", "rescale_pooling"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}: use True or False")
+        if not isinstance(self.init, (str, os.PathLike)):
+            raise SettingsError(f"init is {self.init!r}: use a word or a path")
+        self._set("init", os.fspath(self.init))
+        for field in dataclasses.fields(self):
+            if field.metadata.get("choices"):
+                choices.check(field.name, getattr(self, field.name), field.metadata["choices"])
+        choices.check_optimizer(self.optimizer)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Replaces a field by its checked, plain form, which frozen dataclasses allow only here."""
+        object.__setattr__(self, name, value)
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that features are taken from, each once, in the network's order."""
+        wanted = {layers.parse(key) for key in (*self.content_layers, *self.style_layers)}
+        order = sorted(wanted, key=lambda layer: (layers.NAMES.index(layer.name), str(layer)))
+        return [str(layer) for layer in order]
+
+    @property
+    def graph_key(self) -> tuple[Hashable, ...]:
+        """What of the settings is part of the compiled function: equal keys can share one."""
+        values: list[Hashable] = []
+        for field in dataclasses.fields(self):
+            if field.metadata.get("kind") == GRAPH:
+                values.append(getattr(self, field.name))
+            elif field.metadata.get("kind") == KEYS:
+                values.append(tuple(getattr(self, field.name)))
+        return tuple(values)
+
+    def snapshot_due(self, iteration: int) -> bool:
+        """Whether the image of this iteration is to be kept."""
+        every = self.snapshot_every
+        due = iteration in self.snapshots or (every > 0 and iteration % every == 0)
+        return due and iteration > 0
+
+    def replace(self, **changes: Any) -> Settings:
+        """These settings with some fields changed.
+
+        Where the optimizer changes and no learning rate is given, the new optimizer's own holds.
+        Where one of `iterations` and `evaluations` is given, it alone ends the run.
+
+        Raises:
+          SettingsError: a field is unknown or its value cannot be used.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
+                raise SettingsError(f"no setting {name!r}: {hint}")
+        if changes.get("optimizer", self.optimizer) != self.optimizer:
+            changes.setdefault("learning_rate", None)
+        for limit, other in (("iterations", "evaluations"), ("evaluations", "iterations")):
+            if changes.get(limit) is not None:
+                changes.setdefault(other, None)
+        return dataclasses.replace(self, **changes)
+
+    def asdict(self) -> dict[str, Any]:
+        """The fields as plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def _layer_weights(name: str, weights: Any) -> dict[str, float]:
+    if not isinstance(weights, Mapping):
+        raise SettingsError(f"{name} is {weights!r}: use a dictionary of layers and weights")
+    return {
+        str(layers.parse(key)): _number(f"the weight of {key} in {name}", weight)
+        for key, weight in weights.items()
+    }
+
+
+def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
+        raise SettingsError(f"{name} is {values!r}: use a list of numbers")
+    return tuple(check(name, value) for value in values)
+
+
+def _number(name: str, value: Any) -> float:
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not good or not 0 <= float(value) < float("inf"):
+        raise SettingsError(f"{name} is {value!r}: use a finite number of at least 0")
+    return float(value)
+
+
+def _integer(name: str, value: Any, least: int) -> int:
+    good = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not good or int(value) < least:
+        raise SettingsError(f"{name} is {value!r}: use a whole number of at least {least}")
+    return int(value)

@@ -1,0 +1,1 @@
+"""The run: pictures and settings in, a pastiche out."""

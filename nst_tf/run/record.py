@@ -1,0 +1,180 @@
+"""What is left of a run: its steps, its result, and how both came about."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from PIL import __version__ as pillow_version
+
+from nst_tf import files
+from nst_tf.pictures import images
+from nst_tf.pictures.images import Picture
+from nst_tf.recipe.settings import Settings
+from nst_tf.run.descent import Progress
+from nst_tf.version import __version__
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iteration, as callbacks and iterating programs see it.
+
+    Attributes:
+      iteration: accepted steps so far; 0 is the initial image.
+      evaluations: losses and gradients computed so far.
+      seconds: since the first evaluation began.
+      terms: every loss term by name, as `objective.Evaluation` describes them.
+      gradient_norm: Euclidean norm of the gradient of the total loss by the image.
+      learning_rate: as it stands, in the solver's own units; a failed step halves it.
+      step_length: RMS change of the image in this iteration, black to white being 1.
+      pixels: the image where it was computed, float32 [1, height, width, 3]; see `array`.
+    """
+
+    iteration: int
+    evaluations: int
+    seconds: float
+    terms: dict[str, float]
+    gradient_norm: float
+    learning_rate: float
+    step_length: float
+    pixels: tf.Tensor = field(repr=False)
+
+    @classmethod
+    def of_progress(cls, progress: Progress, seconds: float) -> Step:
+        """The iteration that `progress` stands at."""
+        point = progress.state.point
+        return cls(
+            int(progress.iteration),
+            int(progress.state.evaluations),
+            seconds,
+            {name: float(value) for name, value in point.terms.items()},
+            float(tf.linalg.global_norm([point.gradient])),
+            float(progress.state.learning_rate),
+            float(progress.change),
+            point.image,
+        )
+
+    @functools.cached_property
+    def array(self) -> np.ndarray:
+        """The image, float32 [height, width, 3], copied from the device when it is first asked for;
+        values may lie outside [0, 1]."""
+        array: np.ndarray = self.pixels[0].numpy()
+        return array
+
+    @property
+    def image(self) -> Image.Image:
+        """The image as an 8-bit PIL image, clipped and tagged sRGB."""
+        return images.to_pil(self.array)
+
+    def row(self) -> dict[str, float]:
+        """One row of the history: the counts, the time, every term and how far the step went."""
+        return {
+            "iteration": self.iteration,
+            "evaluations": self.evaluations,
+            "seconds": round(self.seconds, 4),
+            **self.terms,
+            "gradient_norm": self.gradient_norm,
+            "learning_rate": self.learning_rate,
+            "step_length": self.step_length,
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made.
+
+    Attributes:
+      array: the image with the smallest total loss, float32 [height, width, 3], in [0, 1].
+      history: one row a recorded iteration: `iteration`, `evaluations`, `seconds`, `total`,
+        `content`, `style`, `tv`, `content/LAYER`, `style/LAYER`, `gradient_norm`,
+        `learning_rate`, `step_length` (see `Step`).
+      settings: of the run.
+      stopped: why it ended: `finished`; `stalled`, where no smaller loss can be found at the
+        resolution of float32; `interrupted`; `diverged`, where a step however short was not finite.
+      snapshots: PIL image by iteration, where the settings ask for them and the run keeps them.
+      manifest: everything that is needed to know how the image came about, as plain values.
+    """
+
+    array: np.ndarray = field(repr=False)
+    history: list[dict[str, float]] = field(repr=False)
+    settings: Settings
+    stopped: str
+    snapshots: dict[int, Image.Image] = field(repr=False)
+    manifest: dict[str, Any] = field(repr=False)
+
+    @property
+    def image(self) -> Image.Image:
+        """The pastiche as an 8-bit PIL image, tagged sRGB."""
+        return images.to_pil(self.array)
+
+    def save(self, path: str | os.PathLike[str], bits: int = 8) -> None:
+        """Writes the picture, and beside it the manifest as `.json`; each file atomically.
+
+        Args:
+          path: its suffix names the format; see `images.save`.
+          bits: 8, or 16 for PNG and TIFF.
+
+        Raises:
+          FileError: it cannot be written there.
+        """
+        path = Path(path)
+        images.save(self.array, path, bits)
+        files.write(path.with_suffix(".json"), json.dumps(self.manifest, indent=1))
+
+
+def identity_of(picture: Picture) -> dict[str, Any]:
+    """What tells an input from others: the file and its hash, or the shape and the pixels'."""
+    if isinstance(picture, (str, os.PathLike)):
+        data = Path(picture).read_bytes()
+        return {"path": os.fspath(picture), "sha256": hashlib.sha256(data).hexdigest()}
+    array = np.ascontiguousarray(picture)
+    return {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
+
+
+def manifest(
+    identity: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]],
+    stopped: str,
+    total: float,
+    saved_total: float | None,
+) -> dict[str, Any]:
+    """How an image came about, as plain values for JSON.
+
+    Args:
+      identity: of the run (`StyleTransfer.identity`).
+      history: its rows; the last says what was spent.
+      stopped: why it ended.
+      total: L_total of the best image as the optimizer has it, with values beyond [0, 1].
+      saved_total: L_total of the same image as 8 bits hold it, clipped and rounded; None where
+        that is not finite.
+    """
+    return {
+        "nst_tf": __version__,
+        **identity,
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            # Keras 2 does not tell it by way of tf.keras.
+            "keras": getattr(tf.keras, "__version__", None) or metadata.version("keras"),
+            "numpy": np.__version__,
+            "pillow": pillow_version,
+        },
+        "stopped": stopped,
+        "iterations": history[-1]["iteration"],
+        "evaluations": history[-1]["evaluations"],
+        "seconds": history[-1]["seconds"],
+        "total": total,
+        "saved_total": saved_total,
+        "history": list(history),
+    }

@@ -1,0 +1,1 @@
+"""What looks on while a run goes: progress, snapshots, films, TensorBoard."""
