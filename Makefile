@@ -3,24 +3,32 @@
 # make quick   the fast tests alone
 # make check   format, lint and types
 # make test-legacy  install TensorFlow 2.15.1 with tensorflow-addons, run what must hold there
+# make settings  write docs/settings.md anew
 # make clean   remove the environments and what the demo made
 
 PYTHON ?= python3
+# the environments: folders that are made where they are not there
 VENV := .venv
+LEGACY := .venv-legacy
 BIN := $(VENV)/bin
 ASSETS := nst_tf/assets
 # the demo's network; 'imagenet' or a VGG19 file makes it the real thing
 WEIGHTS ?= auto
 
-LEGACY := .venv-legacy
+# Processes that share the tests; each takes up to 3 GB. A process gets its share of the tests in
+# their order, so that what a file's tests have in common is made once, and at the end takes over
+# half of what the slower one has left.
+PROCESSES ?= 2
+TOGETHER := --numprocesses=$(PROCESSES) --dist=worksteal
+
 # tensorflow-addons ends with Python 3.11: the first of these that is there and not newer
 LEGACY_PYTHON ?= python3.11 python3.10 python3
 LEGACY_TESTS := $(addprefix tests/test_,$(addsuffix .py,layers settings vgg engine winograd \
-    losses strips objective optimizers addons filters initial transfer keras data export \
-    mixed_precision))
+    losses statistics strips objective optimizers descent addons filters initial transfer keras \
+    data export mixed_precision))
 LEGACY_EXCHANGES := $(addprefix tests/test_,$(addsuffix .py,other_tensorflow native_loaders onnx))
 
-.PHONY: demo test quick check test-legacy clean
+.PHONY: demo test quick check test-legacy settings clean
 
 demo: $(VENV)/installed
 	@mkdir -p demo
@@ -30,16 +38,19 @@ demo: $(VENV)/installed
 	@echo "The pastiche is demo/pastiche.png; demo/sheet.png shows content | style | result."
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER) --cov=nst_tf --cov-report=term:skip-covered
 	NST_TF_WEIGHTS=mini $(BIN)/python -m pytest --nbmake notebooks
 
 quick: $(VENV)/tested
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(TOGETHER) -m "not slow"
 
 check: $(VENV)/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+settings: $(VENV)/installed
+	$(BIN)/python scripts/describe_settings.py
 
 # An environment with the package, editable; made anew where its requirements change.
 $(VENV)/installed: setup.cfg
@@ -52,10 +63,11 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@
 
+# Where there is the other environment, SavedModels are exchanged with its TensorFlow.
 test-legacy: $(LEGACY)/tested
-	$(LEGACY)/bin/python -m pytest -m "not slow" $(LEGACY_TESTS)
-	NST_TF_OTHER_PYTHON=$(wildcard $(CURDIR)/$(BIN)/python) \
-	    $(LEGACY)/bin/python -m pytest $(LEGACY_EXCHANGES)
+	$(LEGACY)/bin/python -m pytest $(TOGETHER) -m "not slow" $(LEGACY_TESTS)
+	NST_TF_OTHER_PYTHON=$(wildcard $(abspath $(BIN)/python)) \
+	    $(LEGACY)/bin/python -m pytest $(TOGETHER) $(LEGACY_EXCHANGES)
 
 $(LEGACY)/tested: setup.cfg
 	[ -x $(LEGACY)/bin/python ] || for python in $(LEGACY_PYTHON); do \
@@ -64,9 +76,9 @@ $(LEGACY)/tested: setup.cfg
 	done; [ -x $(LEGACY)/bin/python ] || { echo "no Python 3.10 or 3.11 with venv, which" \
 	    "tensorflow-addons needs: make test-legacy LEGACY_PYTHON=..."; exit 1; }
 	$(LEGACY)/bin/python -m pip install --quiet --editable '.[addons]' \
-	    'tensorflow-probability<0.24' pytest scipy \
+	    'tensorflow-probability<0.24' pytest pytest-xdist scipy \
 	    tf2onnx onnxruntime 'onnx<1.18' 'numpy<2' 'protobuf<5' 'ml_dtypes==0.3.2'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(LEGACY) demo
+	rm -rf $(VENV) $(LEGACY) demo .coverage

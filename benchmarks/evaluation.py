@@ -25,7 +25,9 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -52,7 +54,7 @@ OURS = "ours float32"
 Step = Callable[[], object]
 
 
-def ours(weights: Weights, content: np.ndarray, style: np.ndarray, **options: str) -> Step:
+def ours(weights: Weights, content: np.ndarray, style: np.ndarray, **options: Any) -> Step:
     run = StyleTransfer(content, style, weights=weights, size=_SIZE.value, **options)
     objective, image = run.build_objective(), tf.constant(content[np.newaxis])
     return lambda: objective(image).gradient.numpy()
@@ -214,8 +216,8 @@ def main(argv: list[str]) -> None:
         for compiled in (False, True):
             for bfloat16 in (False, True):
                 name = f"torch{'-compile' * compiled} {'bfloat16' if bfloat16 else 'float32'}"
-                made[name] = lambda compiled=compiled, bfloat16=bfloat16: torchs(
-                    weights, content, style, compiled=compiled, bfloat16=bfloat16
+                made[name] = partial(
+                    torchs, weights, content, style, compiled=compiled, bfloat16=bfloat16
                 )
     if _ONLY.value:
         made = {name: make for name, make in made.items() if name in (OURS, *_ONLY.value)}

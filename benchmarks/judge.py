@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> None:
     networks = {"vgg19": weights_module.load(_TEACHER.value)}
     networks |= {Path(name).stem: weights_module.load(name) for name in _WEIGHTS.value}
     photos, paintings = held_out(_PHOTOS.value, 10), held_out(_PAINTINGS.value, 8)
-    table: dict[str, list[dict[str, object]]] = {name: [] for name in networks if name != "vgg19"}
+    table: dict[str, list[dict[str, Any]]] = {name: [] for name in networks if name != "vgg19"}
     for index in range(_PAIRS.value):
         photo, painting = photos[index % len(photos)], paintings[index % len(paintings)]
         pair = f"{photo.stem}-{painting.stem}"
@@ -76,10 +77,11 @@ def main(argv: list[str]) -> None:
         }
         sheet = images.side_by_side([judge.content, *judge.styles, *made.values()])
         images.save(sheet, out / f"{pair}.jpg")
+        objective = judge.build_objective()
         terms = {
             name: {
                 term: float(value)
-                for term, value in judge.objective(tf.constant(picture[np.newaxis])).terms.items()
+                for term, value in objective(tf.constant(picture[np.newaxis])).terms.items()
             }
             for name, picture in {"start": judge.content, **made}.items()
         }
@@ -91,11 +93,11 @@ def main(argv: list[str]) -> None:
             table[weights].append({"pair": pair, "gained": gained, "content": kept})
             print(f"{pair}  {weights:8}  gained {gained:.2f}  content {kept:.2f}", flush=True)
     for weights, rows in table.items():
-        gained = [float(row["gained"]) for row in rows]  # type: ignore[arg-type]
-        kept = [float(row["content"]) for row in rows]  # type: ignore[arg-type]
+        gains = [float(row["gained"]) for row in rows]
+        keeps = [float(row["content"]) for row in rows]
         print(
-            f"{weights}: style gained median {np.median(gained):.3f}, worst {min(gained):.3f}; "
-            f"content median {np.median(kept):.3f}; {len(rows)} pairs"
+            f"{weights}: style gained median {np.median(gains):.3f}, worst {min(gains):.3f}; "
+            f"content median {np.median(keeps):.3f}; {len(rows)} pairs"
         )
     (out / "table.json").write_text(json.dumps(table, indent=1, default=float))
 

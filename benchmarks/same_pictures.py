@@ -72,16 +72,16 @@ def run(weights: str, preset: str, optimizer: str, tile: str, dtype: str) -> dic
     }
 
 
-def compare(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """What differs between two runs, in words; empty where nothing does."""
-    if before["sha256"] == after["sha256"] and before["losses"] == after["losses"]:
-        return ""
+def compare(before: dict[str, Any], after: dict[str, Any]) -> tuple[bool, str]:
+    """Whether two runs agree, pixel by pixel and in their losses to 1e-6, and what differs."""
     old, new = (np.asarray(run["pixels"], int) for run in (before, after))
     if len(before["losses"]) != len(after["losses"]) or old.shape != new.shape:
-        return "another number of iterations or pixels"
+        return False, "another number of iterations or pixels"
     levels = np.abs(old - new)
-    losses = np.abs(np.divide(before["losses"], after["losses"]) - 1).max()
-    return (
+    losses = float(np.abs(np.divide(before["losses"], after["losses"]) - 1).max())
+    if not levels.any():
+        return losses <= 1e-6, "the same" + (f" pixels, losses to {losses:.0e}" if losses else "")
+    return False, (
         f"{(levels > 0).mean():.2%} of the values by up to {levels.max()} gray levels; "
         f"losses by up to {losses:.1e}"
     )
@@ -108,9 +108,9 @@ def main(argv: list[str]) -> None:
         outcome[name] = run(*names)
         line = f"{name:55} {outcome[name]['sha256'][:12]} {outcome[name]['losses'][-1]:.7g}"
         if name in against:
-            difference = compare(against[name], outcome[name])
-            different += bool(difference)
-            line += f"  {difference or 'the same'}"
+            same, words = compare(against[name], outcome[name])
+            different += not same
+            line += f"  {words}"
         print(line, flush=True)
     if _OUT.value:
         Path(_OUT.value).write_text(json.dumps(outcome))

@@ -16,6 +16,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> None:
     content, style = square(assets.SCENE), square(assets.PAINTING)
     runs = {}
     for way in argv[1:]:
-        options = dict(option.split("=", 1) for option in way.split(","))
+        options: dict[str, Any] = dict(option.split("=", 1) for option in way.split(","))
         if options.get("tile", "").isdecimal():
             options["tile"] = int(options["tile"])
         options = {"weights": _WEIGHTS.value, "preset": _PRESET.value, **options}
@@ -57,8 +58,9 @@ def main(argv: list[str]) -> None:
     outcome = {}
     for repeat in range(_REPEATS.value + 2):
         for way, run in runs.items():
+            objective = run.build_objective()
             began = time.perf_counter()
-            loss, gradient, _ = run.build_objective()(image)
+            loss, gradient, _ = objective(image)
             outcome[way] = (float(loss), gradient.numpy().astype(np.float64))
             if repeat > 1:  # the first ones compile
                 seconds[way].append(time.perf_counter() - began)

@@ -72,7 +72,7 @@ def noise(lattice: Array, x: Array, y: Array) -> Array:
 
 def fractal(lattice: Array, x: Array, y: Array, octaves: int, ridged: bool = False) -> Array:
     """Sum ever finer noise into clouds, or into sharp crests when ridged; within 0..1."""
-    total, gain = 0.0, 1.0
+    total, gain = np.zeros((), np.float32), 1.0
     for _ in range(octaves):
         layer = noise(lattice, x, y)
         total = total + gain * ((1 - np.abs(2 * layer - 1)) ** 2 if ridged else layer)

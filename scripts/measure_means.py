@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -48,11 +49,8 @@ def main(argv: list[str]) -> None:
     weights = weights_module.load(_WEIGHTS.value)
     pictures = [images.load(path, _SIZE.value) for path in paths]
     means = vgg.mean_activations(weights, tqdm(pictures, unit="picture"))
-    np.savez_compressed(
-        _OUT.value,
-        fingerprint=weights_module.fingerprint(weights),
-        **{name: mean.astype(np.float32) for name, mean in means.items()},
-    )
+    arrays: dict[str, Any] = {name: mean.astype(np.float32) for name, mean in means.items()}
+    np.savez_compressed(_OUT.value, fingerprint=weights_module.fingerprint(weights), **arrays)
     print(f"{len(pictures)} pictures, longer side {_SIZE.value}")
     for name, mean in means.items():
         print(f"{name}: mean {mean.mean():.2f}, least {mean.min():.3g}, most {mean.max():.3g}")

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -122,7 +123,8 @@ def main(argv: list[str]) -> int:
     for name, value in sorted(outputs.items()):
         print(f"{name:24} {list(value.shape)!s:24} {value.min():.4g} to {value.max():.4g}")
     if _OUT.value:
-        np.savez(_OUT.value, **outputs)
+        arrays: dict[str, Any] = outputs  # savez' other arguments are no arrays
+        np.savez(_OUT.value, **arrays)
     return 0
 
 

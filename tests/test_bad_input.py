@@ -50,7 +50,7 @@ def fails(folder, capfd, monkeypatch):
     def no_network(*_arguments, **_options):
         raise AssertionError("a network was built in spite of bad input")
 
-    monkeypatch.setattr("nst_tf.vgg.build_model", no_network)
+    monkeypatch.setattr("nst_tf.network.vgg.build_model", no_network)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
 
     def run(*arguments: str) -> str:
@@ -156,7 +156,7 @@ def test_a_bad_picture(fails, name, words, place):
         (["--film=animated.gif", "--init=animated.gif"], "one of the pictures to read"),
         (["--logdir=photo.png"], "photo.png is no folder"),
         (["--logdir=words.txt/logs"], "words.txt is no folder"),
-        (["--logdir=loop.png/logs"], "cannot write logs to loop.png/logs"),
+        (["--logdir=loop.png/logs"], "cannot write into the folder loop.png/logs"),
         (["--sheet=painting.jpg"], "one of the pictures to read"),
         (["--sheet=sheet.gif"], "suffixes .png"),
     ],

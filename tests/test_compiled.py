@@ -11,7 +11,7 @@ from nst_tf.run.transfer import StyleTransfer
 
 def graphs():
     gc.collect()
-    return sum(isinstance(one, tf.Graph) for one in gc.get_objects())
+    return sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
 
 
 @pytest.mark.parametrize("options", [{"engine": "winograd"}, {"engine": "direct", "tile": 16}])

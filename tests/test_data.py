@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 from PIL import Image
 
@@ -43,8 +44,8 @@ def test_files_by_pattern(folder):
 
 
 def test_pictures_of_one_shape(folder):
-    found = list(nst_tf.data.pictures(f"{folder}/*.png", 32))
-    for picture, name in zip(found, ("a.png", "b [1].png"), strict=True):
+    pictures = list(nst_tf.data.pictures(f"{folder}/*.png", 32))
+    for picture, name in zip(pictures, ("a.png", "b [1].png"), strict=True):
         whole = np.asarray(Image.open(folder / name)) / 255
         side = min(whole.shape[:2])
         top, left = (whole.shape[0] - side) // 2, (whole.shape[1] - side) // 2
@@ -65,13 +66,14 @@ def test_they_stand_as_the_camera_was_held(folder):
 
 
 def test_sizes(folder):
-    shapes = [tuple(one.shape) for one in nst_tf.data.pictures(f"{folder}/*.png", 24, crop=False)]
+    whole = nst_tf.data.pictures(f"{folder}/*.png", 24, crop=False)
+    shapes = [tuple(picture.shape) for picture in whole]
     assert shapes == [(16, 24, 3), (24, 18, 3)]
     dataset = nst_tf.data.pictures(folder, (20, 30)).batch(3)
     assert tuple(dataset.element_spec.shape) == (None, 20, 30, 3)
     assert tuple(next(iter(dataset)).shape) == (3, 20, 30, 3)
     wrong = (0, None, "8", 8.5, True, (4,), (4, 5, 6), 10**6)
-    for size, options in (*((one, {}) for one in wrong), ((4, 5), {"crop": False})):
+    for size, options in (*((size, {}) for size in wrong), ((4, 5), {"crop": False})):
         with pytest.raises(SettingsError, match="size is"):
             nst_tf.data.pictures(folder, size, **options)
 
@@ -100,9 +102,10 @@ def test_feature_maps_and_gram_matrices(folder, tiny_weights):
     for number, path in enumerate(paths):
         batch = images.cover(images.load(path), 32, 32)[np.newaxis]
         for name, expected in extractor(batch).items():
-            found = maps[number // 2][name][number % 2].numpy().astype(np.float64)
-            np.testing.assert_allclose(found, expected[0], rtol=1e-4, atol=1e-4)
-            flat = found.reshape(-1, found.shape[-1])
-            np.testing.assert_allclose(
-                grams[number // 2][name][number % 2], flat.T @ flat / len(flat), rtol=1e-3
-            )
+            bound = rounding.of_maps(tiny_weights, name)
+            features = maps[number // 2][name][number % 2].numpy().astype(np.float64)
+            rounding.assert_close(features, expected[0], bound, name)
+            flat = features.reshape(-1, features.shape[-1])
+            matrix = grams[number // 2][name][number % 2]
+            bound = 2 * bound + rounding.of_sums(len(flat))
+            rounding.assert_close(matrix, flat.T @ flat / len(flat), bound, name)

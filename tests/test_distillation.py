@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 from distillation import comparison, painter, pictures, student
 
@@ -25,14 +26,18 @@ def test_the_channels_chosen_explain_the_others():
     chosen = student.most_telling(features, 3)
     assert len(set(chosen)) == 3
     fitted = np.linalg.lstsq(features[:, chosen], features, rcond=None)[0]
-    np.testing.assert_allclose(features[:, chosen] @ fitted, features, atol=1e-9)
+    # A least squares fit of 500 rows, of channels whose condition may be in the thousands.
+    bound = 1e3 * rounding.of_sums(500, 8, dtype="float64")
+    rounding.assert_close(features[:, chosen] @ fitted, features, bound)
 
 
 def test_least_squares_is_numpys_where_the_ridge_is_small():
     draw = np.random.default_rng(0)
     inputs, outputs = draw.standard_normal((50, 4)), draw.standard_normal((50, 3))
-    found = student.least_squares(inputs, outputs, 1e-12)
-    np.testing.assert_allclose(found, np.linalg.lstsq(inputs, outputs, rcond=None)[0], atol=1e-9)
+    solved = student.least_squares(inputs, outputs, 1e-12)
+    expected = np.linalg.lstsq(inputs, outputs, rcond=None)[0]
+    # The ridge itself, and normal equations of 50 rows.
+    rounding.assert_close(solved, expected, 1e-11 + 10 * rounding.of_sums(50, 4, dtype="float64"))
 
 
 def test_unseen_change_is_the_share_of_the_difference_that_is_missing():
@@ -49,20 +54,22 @@ def test_unseen_change_is_the_share_of_the_difference_that_is_missing():
         ]
     )
     given = (tf.constant(array, tf.float32) for array in (errors, teacher))
-    np.testing.assert_allclose(comparison.unseen_change(*given), wanted, rtol=1e-5)
+    bound = rounding.of_sums(1, 5 * 5, 5 * 5, 12)
+    rounding.assert_close(comparison.unseen_change(*given), wanted, bound)
 
 
 def test_log_distances_do_not_see_a_rotation_and_see_a_scale():
     draw = np.random.default_rng(0)
     features = draw.standard_normal((3, 4, 6))
     rotation = np.linalg.qr(draw.standard_normal((6, 6)))[0]
-    one, turned, larger = (
+    plain, turned, larger = (
         tf.constant(array, tf.float32) for array in (features, features @ rotation, 3 * features)
     )
-    assert float(comparison.log_distances(one, turned)) < 1e-8
-    np.testing.assert_allclose(
-        comparison.log_distances(larger, one), np.log(9) ** 2, rtol=5e-3
-    )  # the floor of 1e-3 takes a little
+    # The square of what rounding makes of the logarithm of sums over 6 channels.
+    most = rounding.of_sums(6, 6, 1) ** 2
+    rounding.assert_below(float(comparison.log_distances(plain, turned)), most)
+    # The floor of 1e-3 takes a little.
+    rounding.assert_close(comparison.log_distances(larger, plain), np.log(9) ** 2, 5e-3)
 
 
 def test_what_is_exported_computes_what_the_student_computes(scene):
@@ -73,7 +80,8 @@ def test_what_is_exported_computes_what_the_student_computes(scene):
     own = learned(tf.constant(scene[np.newaxis]))
     exported = vgg.build_model(list(student.TAPS), learned.export())(scene[np.newaxis])
     for name in student.TAPS:
-        np.testing.assert_allclose(exported[name] / scales[name], own[name], rtol=1e-3, atol=1e-4)
+        bound = rounding.of_maps(learned.export(), name)
+        rounding.assert_close(exported[name] / scales[name], own[name], bound, name)
 
 
 def test_held_out_pictures_are_never_drawn(tmp_path):
@@ -130,6 +138,6 @@ def test_a_painter_uses_the_networks_own_losses(random_weights):
     states = own.paint(content, 8)
     np.testing.assert_array_equal(states[0], content)
     first, last = (
-        float(own.objective(tf.constant(one[np.newaxis])).loss) for one in states[[0, -1]]
+        float(own.objective(tf.constant(state[np.newaxis])).loss) for state in states[[0, -1]]
     )
     assert last < first

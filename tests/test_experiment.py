@@ -19,10 +19,13 @@ from PIL import Image
 
 from nst_tf import assets
 from nst_tf.apps.main import main
+from nst_tf.errors import FileError, PictureError
 from nst_tf.experiments import page, report
+from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
 from nst_tf.pictures import images
+from nst_tf.run.jobs import Jobs
 
 PICTURES = [str(assets.SCENE), str(assets.PAINTING)]
 SMALL = ["--weights=mini", "--size=36", "--evaluations=4", "--quiet"]
@@ -85,7 +88,7 @@ def made(odd, tmp_path_factory):
 
 def test_what_is_written(made):
     pictures = {f"beta-{beta}{end}" for beta in (10, 100) for end in ("", "-0001", "-0002")}
-    names = {f"{one}.png" for one in pictures} | {"beta-10.json", "beta-100.json"}
+    names = {f"{picture}.png" for picture in pictures} | {"beta-10.json", "beta-100.json"}
     names |= {"index.html", "results.csv", "run.json"}
     assert {path.name for path in (made / "out").iterdir()} == names
 
@@ -109,25 +112,25 @@ def test_the_page_says_which_row_is_ahead(tmp_path, capsys):
 
 
 def test_the_page_stands_alone(made, odd):
-    found = read(made / "out")
-    assert found.tags["img"] == 2 + 2 and found.tags["svg"] == 2 and found.tags["script"] == 0
+    html = read(made / "out")
+    assert html.tags["img"] == 2 + 2 and html.tags["svg"] == 2 and html.tags["script"] == 0
     assert all(
         link.startswith(("data:image/jpeg;base64,", "data:image/png;base64,", "#"))
-        for link in found.links
+        for link in html.links
     )
-    assert not any("url(" in style.replace("url(#", "") for style in found.styles)
-    assert f"content: {odd.name}" in found.alts and f"content: {odd.name}" in found.captions
-    assert not found.tags["b"]
-    assert found.captions[2:] == ["β = 100", "β = 10"]
-    assert found.words.count("The weight of style") == 2  # title and heading
+    assert not any("url(" in style.replace("url(#", "") for style in html.styles)
+    assert f"content: {odd.name}" in html.alts and f"content: {odd.name}" in html.captions
+    assert not html.tags["b"]
+    assert html.captions[2:] == ["β = 100", "β = 10"]
+    assert html.words.count("The weight of style") == 2  # title and heading
 
 
 def test_the_plots_are_apart(made):
-    found = read(made / "out")
-    assert len(set(found.ids)) == len(found.ids) > 20
-    refers = [link[1:] for link in found.links if link.startswith("#")]
-    refers += [style[5:-1] for style in found.styles if style.startswith("url(#")]
-    assert refers and set(refers) <= set(found.ids)
+    html = read(made / "out")
+    assert len(set(html.ids)) == len(html.ids) > 20
+    refers = [link[1:] for link in html.links if link.startswith("#")]
+    refers += [style[5:-1] for style in html.styles if style.startswith("url(#")]
+    assert refers and set(refers) <= set(html.ids)
 
 
 def test_a_picture_on_the_page_is_the_picture(made, odd):
@@ -135,8 +138,8 @@ def test_a_picture_on_the_page_is_the_picture(made, odd):
     expected = images.load(odd)
     shown = page.Picture(odd, "").data
     with Image.open(io.BytesIO(base64.b64decode(shown.partition(",")[2]))) as image:
-        found = np.asarray(image) / 255
-    assert found.shape == expected.shape and np.abs(found - expected).mean() < 0.03
+        pixels = np.asarray(image) / 255
+    assert pixels.shape == expected.shape and np.abs(pixels - expected).mean() < 0.03
 
 
 def test_the_table_and_the_record_agree(made):
@@ -167,7 +170,8 @@ def test_every_run_of_the_grid_is_in_tensorboard(made):
         log = event_accumulator.EventAccumulator(str(made / "logs" / f"beta-{beta}")).Reload()
         content = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         hparams = metadata.parse_session_start_info_plugin_data(content).hparams
-        assert {name: one.number_value for name, one in hparams.items()} == {"style_weight": beta}
+        varied = {name: value.number_value for name, value in hparams.items()}
+        assert varied == {"style_weight": beta}
         assert "loss/total" in log.Tags()["tensors"]
 
 
@@ -175,10 +179,10 @@ def test_every_run_of_the_grid_is_in_tensorboard(made):
 def test_a_page_of_no_results(tmp_path, name):
     plan = SWEEPS[name](Inputs(*PICTURES[:1], tuple(PICTURES), "mini"))
     report.write(plan, {}, Folder(tmp_path))
-    found = read(tmp_path)
-    assert found.tags["img"] == 3
-    assert found.tags["svg"] == len(plan.curves)
-    assert f"{len(plan.cells)} of {len(plan.cells)} runs are not done yet." in found.words
+    html = read(tmp_path)
+    assert html.tags["img"] == 3
+    assert html.tags["svg"] == len(plan.curves)
+    assert f"{len(plan.cells)} of {len(plan.cells)} runs are not done yet." in html.words
     assert (tmp_path / "results.csv").read_text().startswith("run,")
     assert json.loads((tmp_path / "run.json").read_text())["runs"] == {}
 
@@ -194,12 +198,21 @@ def test_a_panel_for_each_of_the_plan(tmp_path, name):
     manifests = Jobs(folder.jobs(plan.cells)).run()
     report.write(plan, manifests, folder)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
-    found, panels = read(tmp_path), sum(len(row.panels) for row in plan.rows)
-    assert found.tags["img"] + found.tags["video"] == 2 + panels
-    assert found.tags["video"] == (name == "film")
+    html, panels = read(tmp_path), sum(len(row.panels) for row in plan.rows)
+    assert html.tags["img"] + html.tags["video"] == 2 + panels
+    assert html.tags["video"] == (name == "film")
     # The page's own files are none of the runs'.
     assert Jobs(folder.jobs(plan.cells)).run() == json.loads(json.dumps(manifests))
     assert before == {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
+
+
+@pytest.mark.parametrize("name", ["index.html", "results.csv", "run.json"])
+def test_what_cannot_be_written_is_no_matter_of_pictures(tmp_path, name):
+    plan = SWEEPS["ratio"](Inputs(PICTURES[0], (PICTURES[1],), "mini"))
+    (tmp_path / name).mkdir()
+    with pytest.raises(FileError, match=rf"cannot write .*{name}: ") as caught:
+        report.write(plan, {}, Folder(tmp_path))
+    assert not isinstance(caught.value, PictureError) and "\n" not in str(caught.value)
 
 
 def test_the_largest_picture_does_not_swell_the_page(tmp_path):
@@ -230,7 +243,7 @@ def test_the_largest_picture_does_not_swell_the_page(tmp_path):
 )
 def test_what_cannot_be_is_one_line(tmp_path, capsys, arguments, word):
     (tmp_path / "file").write_text("")
-    assert experiment(*(one.format(tmp_path) for one in arguments)) == 2
+    assert experiment(*(argument.format(tmp_path) for argument in arguments)) == 2
     error = capsys.readouterr().err.strip()
     assert word in error and error.startswith("nst-tf experiment: ") and "\n" not in error
     assert not list(tmp_path.rglob("*.png"))
@@ -265,10 +278,10 @@ def test_a_missing_package_is_one_line_before_any_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, workers):
+def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys, workers):
     command = [
         sys.executable, "-m", "nst_tf.apps.main", "experiment", "ratio", *PICTURES, "--out=out",
-        "--weights=mini", "--size=36", "--values=10,100",
+        "--weights=mini", "--size=36", "--values=10,100", "--optimizer=adam",
     ]  # fmt: skip
     root = str(Path(__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": root}
@@ -295,16 +308,29 @@ def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, workers):
     assert "2 of 2 runs are not done yet." in read(tmp_path / "out").words
     if workers > 1:
         return
+    monkeypatch.chdir(tmp_path)
+    assert main([*command[3:], "--evaluations=4"]) == 0
+    html = read(tmp_path / "out")
+    assert html.tags["img"] == 4 and not any("not done" in word for word in html.words)
+    assert "2/2 runs" in capsys.readouterr().err
+
+
+def test_help_without_docstrings_has_a_line_for_every_experiment():
+    root = str(Path(__file__).parent.parent)
     done = subprocess.run(
-        [*command, "--evaluations=4"],
-        cwd=tmp_path,
-        env=environment,
+        [sys.executable, "-OO", "-m", "nst_tf.apps.main", "experiment", "--help"],
+        env={**os.environ, "PYTHONPATH": root},
         capture_output=True,
+        text=True,
         check=True,
     )
-    found = read(tmp_path / "out")
-    assert found.tags["img"] == 4 and not any("not done" in word for word in found.words)
-    assert b"2/2 runs" in done.stderr
+    listed = done.stdout.partition("Experiments:\n")[2].partition("\n\nFlags:")[0].splitlines()
+    lines = dict(line.split(maxsplit=1) for line in listed)
+    assert lines == {
+        **{name: sweep.help for name, sweep in SWEEPS.items()},
+        "feature-maps": lines["feature-maps"],
+    }
+    assert all(len(line.split()) > 2 for line in lines.values())
 
 
 @pytest.mark.slow
@@ -313,9 +339,9 @@ def test_a_browser_shows_the_page(made, tmp_path):
     if chromium is None:
         pytest.skip("no chromium")
     count = (
-        "<script>document.body.dataset.sizes = [...document.images].map(one => one.complete && "
-        "one.naturalWidth).concat([...document.querySelectorAll('svg')].map(one => "
-        "'svg' + Math.round(one.getBoundingClientRect().height))).join(' ')</script>"
+        "<script>document.body.dataset.sizes = [...document.images].map(image => image.complete && "
+        "image.naturalWidth).concat([...document.querySelectorAll('svg')].map(plot => "
+        "'svg' + Math.round(plot.getBoundingClientRect().height))).join(' ')</script>"
     )
     copy = tmp_path / "copy.html"
     copy.write_text((made / "out" / "index.html").read_text().replace("</body>", count + "</body>"))
@@ -333,4 +359,4 @@ def test_a_browser_shows_the_page(made, tmp_path):
     sizes = done.stdout.partition('data-sizes="')[2].partition('"')[0].split()
     assert sizes[0] == "64" and sizes[2:4] == ["36", "36"]
     assert int(sizes[1]) > 0
-    assert len(sizes) == 6 and all(int(one.removeprefix("svg")) > 200 for one in sizes[4:])
+    assert len(sizes) == 6 and all(int(size.removeprefix("svg")) > 200 for size in sizes[4:])

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 from PIL import Image
 
@@ -43,22 +44,27 @@ def expected(tiny_weights):
     }
 
 
+@pytest.fixture(scope="module")
+def bound_of(tiny_weights):
+    return lambda name: rounding.of_maps(tiny_weights, name)
+
+
 def gram(maps):
     flat = maps.reshape(len(maps), -1, maps.shape[-1])
     return np.einsum("bmi,bmj->bij", flat, flat) / flat.shape[1]
 
 
-def test_feature_maps(served, expected, pictures):
-    found = served.signatures["serving_default"](pictures=tf.constant(pictures))
-    assert found.keys() == {*STYLE, *CONTENT}
+def test_feature_maps(served, expected, bound_of, pictures):
+    outputs = served.signatures["serving_default"](pictures=tf.constant(pictures))
+    assert outputs.keys() == {*STYLE, *CONTENT}
     for name, maps in expected(pictures).items():
-        assert found[name].dtype == tf.float32
-        np.testing.assert_allclose(found[name], maps, rtol=1e-4, atol=1e-4 * maps.max())
+        assert outputs[name].dtype == tf.float32
+        rounding.assert_close(outputs[name], maps, bound_of(name), name)
 
 
-def test_it_can_be_called_as_from_tensorflow_hub(served, expected, pictures):
-    found = served(tf.constant(pictures))
-    np.testing.assert_allclose(found["conv4_2"], expected(pictures)["conv4_2"], atol=1e-4)
+def test_it_can_be_called_as_from_tensorflow_hub(served, expected, bound_of, pictures):
+    maps = served(tf.constant(pictures))["conv4_2"]
+    rounding.assert_close(maps, expected(pictures)["conv4_2"], bound_of("conv4_2"))
     assert len(served.variables) == 2 * 13  # kernels and biases up to conv5_1, each once
     assert not served.trainable_variables
 
@@ -81,96 +87,101 @@ def test_a_session_restores_what_the_functions_read(exported):
         signature = loaded.signature_def["image_bytes_grams"]
         outputs = {key: info.name for key, info in signature.outputs.items()}
         name = signature.inputs["image_bytes"].name
-        found = session.run(outputs, {name: [assets.SCENE.read_bytes()]})
-    assert all(np.isfinite(value).all() for value in found.values())
+        answer = session.run(outputs, {name: [assets.SCENE.read_bytes()]})
+    assert all(np.isfinite(value).all() for value in answer.values())
 
 
-def test_statistics(served, expected, pictures):
-    found = served.signatures["grams"](pictures=tf.constant(pictures))
-    assert found.keys() == {f"{name}_{kind}" for name in STYLE for kind in ("gram", "mean")}
+def test_statistics(served, expected, bound_of, pictures):
+    outputs = served.signatures["grams"](pictures=tf.constant(pictures))
+    assert outputs.keys() == {f"{name}_{kind}" for name in STYLE for kind in ("gram", "mean")}
     for name in STYLE:
         maps = expected(pictures)[name]
-        np.testing.assert_allclose(found[f"{name}_gram"], gram(maps), rtol=1e-3, atol=1e-5)
-        np.testing.assert_allclose(found[f"{name}_mean"], maps.mean((1, 2)), rtol=1e-3, atol=1e-5)
+        bound = 2 * bound_of(name) + rounding.of_sums(maps[0, ..., 0].size)
+        rounding.assert_close(outputs[f"{name}_gram"], gram(maps), bound, name)
+        rounding.assert_close(outputs[f"{name}_mean"], maps.mean((1, 2)), bound, name)
 
 
-def test_bytes_as_pixels(served, pictures):
+def test_bytes_as_pixels(served, bound_of, pictures):
     whole = (pictures * 255).astype(np.uint8)
-    found = served.signatures["uint8"](pictures=tf.constant(whole))
+    outputs = served.signatures["uint8"](pictures=tf.constant(whole))
     same = served.signatures["serving_default"](pictures=tf.constant(whole / np.float32(255)))
     for name in same:
-        np.testing.assert_allclose(found[name], same[name], rtol=1e-5, atol=1e-5)
+        rounding.assert_close(outputs[name], same[name], bound_of(name), name)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "JPEG"])
-def test_files_are_decoded_and_resized(served, kind):
+def test_files_are_decoded_and_resized(served, bound_of, kind):
     """A flat picture, whatever its size and form, is that colour everywhere."""
     files = []
     for size in ((31, 90), (200, 50)):
         stream = io.BytesIO()
         Image.new("RGB", size, (200, 100, 50)).save(stream, kind)
         files.append(stream.getvalue())
-    found = served.signatures["image_bytes"](image_bytes=tf.constant(files))
+    outputs = served.signatures["image_bytes"](image_bytes=tf.constant(files))
     flat = np.broadcast_to(np.array([200, 100, 50], np.float32) / 255, (2, 48, 48, 3))
     same = served.signatures["fixed"](pictures=tf.constant(flat))
     for name in same:
-        scale = float(tf.reduce_max(same[name]))
-        np.testing.assert_allclose(found[name], same[name], atol=0.03 * scale)
+        # JPEG has the colour to a level or two of 255, and its decoders differ by one.
+        most = 0.03 if kind == "JPEG" else bound_of(name)
+        rounding.assert_close(outputs[name], same[name], most, name)
     statistics = served.signatures["image_bytes_grams"](image_bytes=tf.constant(files))
-    np.testing.assert_allclose(
-        statistics["conv1_1_mean"], found["conv1_1"].numpy().mean((1, 2)), rtol=1e-3, atol=1e-5
-    )
+    means = outputs["conv1_1"].numpy().mean((1, 2))
+    bound = bound_of("conv1_1") + rounding.of_sums(48 * 48)
+    rounding.assert_close(statistics["conv1_1_mean"], means, bound)
 
 
-def test_losses_between_two_pictures(served, expected, pictures):
+def test_losses_between_two_pictures(served, expected, bound_of, pictures):
     others = pictures[:, ::-1, ::-1].copy()
-    one, two = expected(pictures), expected(others)
-    found = served.signatures["style_loss"](
-        pictures=tf.constant(pictures), others=tf.constant(others)
-    )
+    maps, targets = expected(pictures), expected(others)
+    given = {"pictures": tf.constant(pictures), "others": tf.constant(others)}
     # A network of 4 channels: Gram matrices of `gram-mean` need no factor for the width.
-    by_layer = {name: ((gram(one[name]) - gram(two[name])) ** 2).mean((1, 2)) for name in STYLE}
+    by_layer = {
+        name: ((gram(maps[name]) - gram(targets[name])) ** 2).mean((1, 2)) for name in STYLE
+    }
     total = sum(SETTINGS.style_layers[name] * by_layer[name] for name in STYLE)
-    np.testing.assert_allclose(found["style_loss"], total, rtol=1e-3)
-    found = served.signatures["content_loss"](
-        pictures=tf.constant(pictures), others=tf.constant(others)
-    )
-    content = ((one["conv4_2"] - two["conv4_2"]) ** 2).mean((1, 2, 3))
-    np.testing.assert_allclose(found["content_loss"], content, rtol=1e-3)
+    # Two turned pictures have nearly the same Gram matrices: their difference is a few hundredths.
+    style_loss = served.signatures["style_loss"](**given)["style_loss"]
+    rounding.assert_close(style_loss, total, 10 * bound_of("conv5_1"))
+    content = ((maps["conv4_2"] - targets["conv4_2"]) ** 2).mean((1, 2, 3))
+    content_loss = served.signatures["content_loss"](**given)["content_loss"]
+    rounding.assert_close(content_loss, content, 4 * bound_of("conv4_2"))
 
 
 def test_pictures_of_two_sizes_have_a_style_loss(served, pictures):
     smaller = pictures[:, :33, :40]
-    found = served.signatures["style_loss"](
+    losses = served.signatures["style_loss"](
         pictures=tf.constant(pictures), others=tf.constant(smaller)
     )
-    assert np.isfinite(found["style_loss"]).all()
+    assert np.isfinite(losses["style_loss"]).all()
 
 
 def test_a_whole_run_is_served(served, tiny_weights, tmp_path):
-    """The same picture and losses as a run of the package, from the same files."""
+    """The same picture and losses as a run of the package, from the same files.
+
+    After six steps of L-BFGS a change of 4e-6 of the picture is one of 6e-6 of the loss.
+    """
     paths = [tmp_path / "content.png", tmp_path / "style.png"]
     for path, picture in zip(paths, (assets.SCENE, assets.PAINTING), strict=True):
         images.save(images.load(picture, 48), path)
     run = StyleTransfer(*paths, weights=tiny_weights, size=48, iterations=6, engine="keras").run()
     content, style = (tf.constant(path.read_bytes()) for path in paths)
-    found = served.signatures["stylize"](
+    made = served.signatures["stylize"](
         content_bytes=content, style_bytes=style, steps=tf.constant(6)
     )
-    expected = [row["total"] for row in run.history]
-    np.testing.assert_allclose(found["loss"], expected, rtol=1e-3)
-    pixels = tf.io.decode_png(found["image_bytes"]).numpy().astype(int)
+    for step, row in enumerate(run.history):
+        rounding.assert_close(made["loss"][step], row["total"], 1e-3, step)
+    pixels = tf.io.decode_png(made["image_bytes"]).numpy().astype(int)
     assert np.abs(pixels - np.asarray(run.image).astype(int)).max() <= 2
 
 
 def test_a_large_picture_is_reduced_for_it(served):
-    found = served.signatures["stylize"](
+    made = served.signatures["stylize"](
         content_bytes=tf.constant(assets.SCENE.read_bytes()),
         style_bytes=tf.constant(assets.PAINTING.read_bytes()),
         steps=tf.constant(1),
     )
-    assert tf.io.decode_png(found["image_bytes"]).shape == (36, 48, 3)
-    assert found["loss"][1] < found["loss"][0]
+    assert tf.io.decode_png(made["image_bytes"]).shape == (36, 48, 3)
+    assert made["loss"][1] < made["loss"][0]
 
 
 def test_a_whole_run_in_float16_whose_gradient_is_beyond_it(tiny_weights):
@@ -178,11 +189,13 @@ def test_a_whole_run_in_float16_whose_gradient_is_beyond_it(tiny_weights):
     large = SETTINGS.replace(style_weight=1e9)
     courses = {}
     for dtype in ("float32", "float16"):
-        extractor = saved_model.build(tiny_weights, large, 48, dtype, "all", None)
+        servable = saved_model.build(tiny_weights, large, 48, dtype, "all", None)
         files = [path.read_bytes() for path in (assets.SCENE, assets.PAINTING)]
-        courses[dtype] = tf.function(extractor.stylize)(*files, 4)["loss"].numpy()
+        courses[dtype] = tf.function(servable.stylize)(*files, 4)["loss"].numpy()
     assert courses["float32"][-1] < 0.9 * courses["float32"][0]
-    np.testing.assert_allclose(courses["float16"], courses["float32"], rtol=0.05)
+    # Four steps, parted by float16's rounding from the first on.
+    for half, single in zip(courses["float16"], courses["float32"], strict=True):
+        rounding.assert_close(half, single, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +225,8 @@ def test_other_layers_are_served(tiny_weights, tmp_path):
         tmp_path / "m", what="style", weights=tiny_weights, layers=chosen, size=32
     )
     signatures = tf.saved_model.load(str(version)).signatures
-    found = {name.rpartition("_")[0] for name in signatures["grams"].structured_outputs}
-    assert found == {"conv2_1", "conv1_2_pre"}
+    named = {name.rpartition("_")[0] for name in signatures["grams"].structured_outputs}
+    assert named == {"conv2_1", "conv1_2_pre"}
     assert signatures["style_loss"].structured_outputs.keys() == {"style_loss", *STYLE}
 
 
@@ -243,7 +256,8 @@ def test_verified_in_a_process_that_has_only_tensorflow(exported, tiny_weights, 
     monkeypatch.chdir(exported.parent.parent)
     errors = verify.verify(exported.parent.name, scene, tiny_weights)
     assert set(errors) == set(tf.saved_model.load(str(exported)).signatures)
-    assert max(errors.values()) < 1e-5
+    for name, error in errors.items():
+        rounding.assert_below(error, rounding.of_served(name), name)
 
 
 def test_what_it_says_of_bad_models(exported, tiny_weights, random_weights, scene, tmp_path):
@@ -271,7 +285,8 @@ def test_the_card_says_where_it_comes_from(exported, tiny_weights):
     assert made["settings"]["content_layers"] == {"conv4_2": 1.0}
     assert "CC BY 4.0" in made["license"]
     assert made["parity"].keys() == made["signatures"].keys() - {"stylize"}
-    assert max(made["parity"].values()) < 1e-5
+    for name, error in made["parity"].items():
+        rounding.assert_below(error, rounding.of_served(name), name)
     text = (exported / card.PATH).with_name("README.md").read_text()
     assert tiny_weights.sha256 in text and "CC BY 4.0" in text
     for name, error in made["parity"].items():
@@ -280,17 +295,19 @@ def test_the_card_says_where_it_comes_from(exported, tiny_weights):
 
 def test_errors_are_relative_to_the_largest_value():
     expected = {"a/x": np.array([1.0, -4.0]), "a/y": np.array([10.0]), "b/x": np.array([0.5])}
-    found = {"a/x": np.array([1.2, -4.0]), "a/y": np.array([10.1]), "b/x": np.array([0.5])}
-    assert parity.errors("m", found, expected) == pytest.approx({"a": 0.05, "b": 0.0})
+    given = {"a/x": np.array([1.2, -4.0]), "a/y": np.array([10.1]), "b/x": np.array([0.5])}
+    errors = parity.errors("m", given, expected)
+    assert errors["b"] == 0
+    rounding.assert_close(errors["a"], 0.05, rounding.of_sums(1, 1, dtype="float64") / 0.05)
     with pytest.raises(ExportError, match="m lacks the output b/x"):
-        parity.errors("m", {name: found[name] for name in ("a/x", "a/y")}, expected)
+        parity.errors("m", {name: given[name] for name in ("a/x", "a/y")}, expected)
 
 
 def test_numbers_that_overflow_are_not_exported(tiny_weights, tmp_path):
     kernels = {name: 1e4 * kernel for name, kernel in tiny_weights.kernels.items()}
     large = Weights(kernels, tiny_weights.biases, "large")
     options = {"what": "features", "layers": ["conv2_1"], "weights": large, "size": 32}
-    with pytest.raises(ExportError, match=r"conv2_1 is not finite; export with --dtype=float32"):
+    with pytest.raises(ExportError, match="conv2_1 is not finite; export it in float32"):
         saved_model.export(tmp_path / "m", dtype="float16", **options)
     assert not list((tmp_path / "m").iterdir())
     saved_model.export(tmp_path / "m", **options)
@@ -304,7 +321,7 @@ def test_settings_that_cannot_be_used(tiny_weights, tmp_path):
         ({"size": "16"}, "size is '16'"),
         ({"size": 4}, "4x4 pixels are too few for conv5_1"),
         (
-            {"what": "style", "preset": presets.settings("gatys2016", style_layers={})},
+            {"what": "style", "settings": presets.settings("gatys2016", style_layers={})},
             "no layer to serve Gram matrices of",
         ),
         ({"layers": []}, "at least one layer"),
@@ -320,12 +337,13 @@ def test_settings_that_cannot_be_used(tiny_weights, tmp_path):
 def test_the_commands(tmp_path, capsys):
     model = tmp_path / "mini"
     options = ["--what=style", "--weights=mini", "--size=64", "--layers=conv1_1,conv4_2"]
+    options.append("--dtype=mixed_bfloat16")  # which differs from float32 by a hundredth
     assert main(["export", f"--out={model}", *options]) == 0
     assert str(model / "1") in capsys.readouterr().out
     assert json.loads((model / "1" / card.PATH).read_text())["layers"] == ["conv1_1", "conv4_2"]
-    assert main(["verify-export", str(model), "--weights=mini", "--tolerance=1e-4"]) == 0
+    assert main(["verify-export", str(model), "--weights=mini", "--tolerance=0.3"]) == 0
     assert "style_loss" in capsys.readouterr().out
-    assert main(["verify-export", str(model), "--weights=mini", "--tolerance=0"]) == 1
+    assert main(["verify-export", str(model), "--weights=mini", "--tolerance=1e-4"]) == 1
 
 
 def test_errors_are_one_line(tmp_path, capsys):
@@ -337,24 +355,31 @@ def test_errors_are_one_line(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_tensorflows_own_tool_reads_it(exported, served, pictures, tmp_path):
-    def tool(command, *flags):
-        tool = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", command]
-        done = subprocess.run(
-            [*tool, f"--dir={exported}", *flags], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert "image_bytes_grams" in tool("show", "--all")
-    assert "does not contain the default denylisted ops" in tool("scan")
-    # It looks into functions, and nothing calls back into Python.
-    listed = tool("scan", "--op_denylist=Conv2D,PyFunc,EagerPyFunc,PyFuncStateless")
-    assert "contains the following denylisted ops: {'Conv2D'}" in listed
     np.save(tmp_path / "pictures.npy", pictures)
     given = f"--inputs=pictures={tmp_path}/pictures.npy"
-    tool("run", "--tag_set=serve", "--signature_def=grams", given, f"--outdir={tmp_path}")
+    # It looks into functions: nothing calls back into Python, or touches a file.
+    denied = "Conv2D,PyFunc,EagerPyFunc,PyFuncStateless,ReadFile,WriteFile,PrintV2"
+    asked = {
+        "show": ["--all"],
+        "scan": [f"--op_denylist={denied}"],
+        "run": ["--tag_set=serve", "--signature_def=grams", given, f"--outdir={tmp_path}"],
+    }
+    tool = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = {
+        command: subprocess.Popen([*tool, command, f"--dir={exported}", *flags], **pipes)
+        for command, flags in asked.items()
+    }
+    said = {}
+    for command, process in processes.items():
+        said[command], errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert "image_bytes_grams" in said["show"]
+    assert "contains the following denylisted ops: {'Conv2D'}" in said["scan"]
     for name, value in served.signatures["grams"](pictures=tf.constant(pictures)).items():
-        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), value, rtol=1e-5, atol=1e-6)
+        rounding.assert_close(
+            np.load(tmp_path / f"{name}.npy"), value, rounding.of_served("grams"), name
+        )
 
 
 @pytest.mark.slow

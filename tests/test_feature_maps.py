@@ -29,10 +29,10 @@ def test_the_strongest_filters(folder):
     for role, source in (("content", assets.SCENE), ("style-1", assets.PAINTING)):
         for name, maps in extractor(images.load(source, 64)[np.newaxis]).items():
             means = maps.numpy().astype(np.float64).mean((0, 1, 2))
-            lines = [one for one in table if (one["picture"], one["layer"]) == (role, name)]
-            assert [int(one["filter"]) for one in lines] == list(np.argsort(-means)[:8])
-            found = [float(one["mean"]) for one in lines]
-            np.testing.assert_allclose(found, np.sort(means)[::-1][:8], rtol=1e-4)
+            lines = [line for line in table if (line["picture"], line["layer"]) == (role, name)]
+            assert [int(line["filter"]) for line in lines] == list(np.argsort(-means)[:8])
+            told = [float(line["mean"]) for line in lines]
+            np.testing.assert_allclose(told, np.sort(means)[::-1][:8], rtol=1e-4)
             path = folder / f"{role}-{name}-{lines[0]['filter']}.png"
             assert Image.open(path).size == maps.shape[2:0:-1]
 

@@ -1,32 +1,38 @@
 """Films, read back with PyAV's decoder and with Pillow's."""
 
 import sys
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import nst_tf
 from nst_tf import assets
 from nst_tf.apps.main import main
-from nst_tf.errors import PictureError
+from nst_tf.errors import FileError, PictureError
 from nst_tf.pictures import images
+from nst_tf.run.record import Step
 from nst_tf.run.transfer import StyleTransfer
-from nst_tf.watch import callbacks
-from nst_tf.watch.film import FORMATS, Film, _Curve, _Reel
+from nst_tf.run.workshop import Workshop
+from nst_tf.watch.film import FORMATS, Film
 
 SIZE = (47, 63)  # odd, which H.264 does not hold
 
 
 @pytest.fixture(scope="module")
 def run(tiny_weights, scene, painting):
+    workshop = Workshop()
+
     def make(*watchers, **options):
         options = {
             "size": 63,
             "iterations": 7,
             "optimizer": "adam",
             "learning_rate": 0.05,
+            "workshop": workshop,
             **options,
         }
         return StyleTransfer(scene, painting, weights=tiny_weights, callbacks=watchers, **options)
@@ -68,9 +74,13 @@ def read(path):
     return [frame / 255 for frame in frames], shown
 
 
-def error(one, other):
+def step(iteration, array):
+    return Step(iteration, iteration + 1, 0.0, {}, 0.0, 0.0, 0.0, tf.constant(array[np.newaxis]))
+
+
+def error(frame, picture):
     """Mean absolute difference in brightness; films hold colour at half the resolution."""
-    return np.abs((one - other) @ [0.2126, 0.7152, 0.0722]).mean()
+    return np.abs((frame - picture) @ [0.2126, 0.7152, 0.0722]).mean()
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -92,13 +102,16 @@ def test_a_film_shows_the_run(filmed, suffix):
 def test_changes_too_small_to_see_add_up(suffix, scene, painting, tmp_path):
     """libwebp's own encoder of animations drops them, frame after frame, as FFmpeg uses it."""
     blends = [scene + share * (painting - scene) for share in np.linspace(0, 0.4, 80)]
-    reel = _Reel(tmp_path / f"film{suffix}", 25, *scene.shape[:2])
-    for blend in blends:
-        reel.add(images.to_uint8(blend), times=1)
-    reel.close()
+    run = SimpleNamespace(content=scene, history=[], best=blends[-1])
+    film = Film(tmp_path / f"film{suffix}")
+    film.on_begin(run)
+    for iteration, blend in enumerate(blends):
+        film.on_step(run, step(iteration, blend))
+    film.on_end(run)
     frames, _ = read(tmp_path / f"film{suffix}")
-    assert len(frames) == 80
-    assert max(error(frame, blend) for frame, blend in zip(frames, blends, strict=True)) < 0.03
+    assert len(frames) == 80 + 25
+    shown = [*blends, *[blends[-1]] * 25]
+    assert max(error(frame, blend) for frame, blend in zip(frames, shown, strict=True)) < 0.03
 
 
 def test_a_frame_every_so_often(filmed):
@@ -117,11 +130,21 @@ def test_a_curve_beside_the_picture(filmed):
     assert all(np.median(frame[:, 64:]) > 0.95 for frame in frames)  # white paper
 
 
-def test_the_curve_is_logarithmic():
+def test_the_curve_is_logarithmic(tmp_path):
     history = [{"evaluations": n, "total": 1e9 * 0.7**n} for n in range(1, 40)]
-    curve = _Curve()
-    first, last = (curve.draw(rows, 256).astype(int) for rows in (history[:1], history))
+    white = np.ones((256, 4, 3), np.float32)
+    run = SimpleNamespace(content=white, best=white, history=history[:1])
+    film = Film(tmp_path / "film.gif", curve=True, fps=10)
+    film.on_begin(run)
+    film.on_step(run, step(0, white))
+    run.history = history
+    film.on_step(run, step(1, white))
+    film.on_end(run)
+    frames, _ = read(tmp_path / "film.gif")
+    panels = [np.round(255 * frame[:, 4:]).astype(int) for frame in frames]
+    first, last = panels[0], panels[-1]
     assert first.shape == last.shape == (256, 256, 3)
+    assert np.abs(panels[1] - last).max() == 0
     spots = [np.nonzero(panel[..., 2] - panel[..., 0] > 100) for panel in (first, last)]
     assert 0 < len(spots[0][0]) < 100 < len(spots[1][0])  # a point, then a line
     assert np.corrcoef(*spots[1])[0, 1] > 0.999  # straight, and downwards
@@ -148,7 +171,7 @@ def test_colours_are_kept(tiny_weights, painting, tmp_path):
 
 
 def test_an_interrupted_run_leaves_its_films(run, tmp_path):
-    class CtrlC(callbacks.Callback):
+    class CtrlC(nst_tf.Callback):
         def on_step(self, run, step):
             if step.iteration == 3:
                 raise KeyboardInterrupt
@@ -180,8 +203,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half(run, tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(PictureError, match=r"cannot write .*film.mp4: No space left on device"):
+    with pytest.raises(FileError, match=r"film.mp4: No space left on device") as caught:
         made.run()
+    assert str(caught.value).startswith("cannot write") and "\n" not in str(caught.value)
+    assert not isinstance(caught.value, PictureError)
     assert [file.name for file in tmp_path.iterdir()] == ["film.mp4"]
     assert path.read_text() == "an older film"
     assert made.result().history[-1]["iteration"] == 7
@@ -193,9 +218,32 @@ def test_a_film_that_cannot_be_begun_ends_the_run_once(run, tmp_path):
     film = Film(folder / "film.mp4")
     folder.rmdir()
     made = run(film)
-    with pytest.raises(PictureError, match="cannot write"):
+    with pytest.raises(FileError, match="cannot write"):
         made.run()
     assert len(made.result().history) == 1
+
+
+class Late(nst_tf.Callback):
+    """Cannot begin at first."""
+
+    def __init__(self):
+        self.begun = 0
+
+    def on_begin(self, run):
+        self.begun += 1
+        if self.begun == 1:
+            raise RuntimeError("too early")
+
+
+@pytest.mark.parametrize("first", ["film", "late"])
+def test_a_run_that_another_keeps_from_beginning_has_no_film(run, tmp_path, first):
+    watchers = {"film": Film(tmp_path / "film.gif", fps=10), "late": Late()}
+    made = run(watchers.pop(first), *watchers.values())
+    with pytest.raises(RuntimeError, match="too early"):
+        made.run()
+    assert not list(tmp_path.iterdir())
+    made.run()
+    assert len(read(tmp_path / "film.gif")[0]) == 8 + 10
 
 
 @pytest.mark.parametrize(

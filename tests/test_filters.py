@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 from scipy import ndimage
 
@@ -39,34 +40,38 @@ def test_blur_is_the_formula(shape, sigma, padding, dtype):
         PICTURES, kernel[None, ..., None], mode=SCIPYS[padding], cval=0.25, origin=[0, *origin, 0]
     )
     pictures = PICTURES.astype(dtype)
-    found = filters.gaussian_filter2d(pictures, shape, sigma, padding, 0.25)
-    assert found.dtype == dtype
-    np.testing.assert_allclose(found, expected, atol=1e-5 if dtype == np.float32 else 1e-12)
-    one = filters.gaussian_filter2d(pictures[0], shape, sigma, padding, 0.25)
-    np.testing.assert_allclose(one, found[0], atol=1e-6)
+    blurred = filters.gaussian_filter2d(pictures, shape, sigma, padding, 0.25)
+    assert blurred.dtype == dtype
+    bound = rounding.of_sums(height, width, 1, dtype=np.dtype(dtype).name)
+    rounding.assert_close(blurred, expected, bound)
+    single = filters.gaussian_filter2d(pictures[0], shape, sigma, padding, 0.25)
+    rounding.assert_close(single, blurred[0], bound)
     plane = filters.gaussian_filter2d(pictures[1, ..., 2], shape, sigma, padding, 0.25)
-    np.testing.assert_allclose(plane, found[1, ..., 2], atol=1e-6)
+    rounding.assert_close(plane, blurred[1, ..., 2], bound)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_warp_is_the_formula(dtype):
     rows, columns = np.meshgrid(np.arange(13), np.arange(17), indexing="ij")
     for flow in (FLOW, 0 * FLOW, np.round(FLOW)):
-        found = filters.dense_image_warp(PICTURES.astype(dtype), flow.astype(dtype))
-        assert found.dtype == dtype
+        warped = filters.dense_image_warp(PICTURES.astype(dtype), flow.astype(dtype))
+        assert warped.dtype == dtype
+        # Positions up to 20 are rounded in units of their own, and move a value by as much.
+        bound = rounding.of_sums(20**2, 2, 2, dtype=np.dtype(dtype).name)
         for b, channel in np.ndindex(2, 3):
             at = rows - flow[b, ..., 0], columns - flow[b, ..., 1]
             expected = ndimage.map_coordinates(
                 PICTURES[b, ..., channel], at, order=1, mode="nearest"
             )
-            np.testing.assert_allclose(found[b, ..., channel], expected, atol=1e-5)
+            rounding.assert_close(warped[b, ..., channel], expected, bound)
 
 
 def test_warp_says_where_from_not_where_to():
     flow = np.zeros((2, 13, 17, 2))
     flow[..., 0], flow[..., 1] = 2, -3
     warped = filters.dense_image_warp(PICTURES, flow)
-    np.testing.assert_allclose(warped[:, 2:, :-3], PICTURES[:, :-2, 3:], atol=1e-12)
+    bound = rounding.of_sums(2, 2, dtype="float64")
+    rounding.assert_close(warped[:, 2:, :-3], PICTURES[:, :-2, 3:], bound)
 
 
 def test_gradients_are_finite_differences():
@@ -81,8 +86,10 @@ def test_gradients_are_finite_differences():
         [pictures, flow],
         delta=1e-6,
     )
+    # A difference of sums over all values, divided by a step of 1e-6 or 1e-3.
+    bound = rounding.of_sums(5 * 6 * 2, dtype="float64") / 1e-6
     for analytic, numeric in (*zip(*blur, strict=True), *zip(*warp, strict=True)):
-        np.testing.assert_allclose(analytic, numeric, atol=1e-7)
+        rounding.assert_close(analytic, numeric, bound)
     assert np.abs(warp[0][1]).max() > 0.1
 
 
@@ -95,7 +102,7 @@ def test_shapes_may_be_unknown_until_the_run():
 
     pictures, flow = PICTURES.astype(np.float32), FLOW.astype(np.float32)
     expected = filters.dense_image_warp(filters.gaussian_filter2d(pictures, 5, 2.0), flow)
-    np.testing.assert_allclose(both(pictures, flow), expected, atol=1e-6)
+    rounding.assert_close(both(pictures, flow), expected, rounding.of_sums(5, 5, 20**2, 2, 2))
 
 
 @pytest.mark.parametrize(
@@ -132,27 +139,28 @@ def tfa():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
 def test_blur_is_tensorflow_addons(tfa, shape, sigma, padding, dtype):
     if dtype == np.uint8:  # cut off, so a level may go where the sum falls on a whole one
-        pictures, atol = (255 * PICTURES).astype(dtype), 1.001
-    else:
-        pictures, atol = PICTURES.astype(dtype), 1e-5
+        pictures, most = (255 * PICTURES).astype(dtype), 1.001
+    else:  # both kernels are calculated in float32 there
+        pictures, most = PICTURES.astype(dtype), rounding.of_sums(*np.broadcast_to(shape, 2), 1)
     options = {"filter_shape": shape, "sigma": sigma, "padding": padding}
     expected = tfa.image.gaussian_filter2d(pictures, **options)
-    found = filters.gaussian_filter2d(pictures, **options)
-    assert found.dtype == expected.dtype
-    difference = np.abs(found.numpy().astype(float) - expected.numpy().astype(float))
-    assert difference.max() < atol and difference.mean() < 1e-4
+    blurred = filters.gaussian_filter2d(pictures, **options)
+    assert blurred.dtype == expected.dtype
+    difference = np.abs(blurred.numpy().astype(float) - expected.numpy().astype(float))
+    rounding.assert_below(difference.max(), most)
+    rounding.assert_below(difference.mean(), 1e-3 if dtype == np.uint8 else most)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_warp_and_gradients_are_tensorflow_addons(tfa, dtype):
     weights = tf.constant(draw.standard_normal(PICTURES.shape), dtype)
-    found = []
+    results = []
     for module in (filters, tfa.image):
         pictures, flow = tf.constant(PICTURES, dtype), tf.constant(FLOW, dtype)
         with tf.GradientTape() as tape:
             tape.watch([pictures, flow])
             warped = module.dense_image_warp(module.gaussian_filter2d(pictures, 5, 1.5), flow)
             loss = tf.reduce_sum(weights * warped)
-        found.append([warped, *tape.gradient(loss, [pictures, flow])])
-    for ours, theirs in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+        results.append([warped, *tape.gradient(loss, [pictures, flow])])
+    for ours, theirs in zip(*results, strict=True):
+        rounding.assert_close(ours, theirs, rounding.of_sums(5, 5, 20**2, 2, 2))

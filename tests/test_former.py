@@ -17,6 +17,7 @@ def python(*lines: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_what_is_public_is_reached_after_a_plain_import():
     """What README's examples do, each in a process that has imported nothing else."""
     for name in ("data.pictures", "keras.PerceptualLoss", "export.saved_model", "film.Film",

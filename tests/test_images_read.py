@@ -34,9 +34,9 @@ TAME = DRAW.integers(90, 170, (5, 7, 3)).astype(np.uint8)
 EXACT, ONE = 1e-6, 1.01 / 255
 
 
-def close(found, expected, tolerance=EXACT):
-    assert found.dtype == np.float32 and found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+def close(read, expected, tolerance=EXACT):
+    assert read.dtype == np.float32 and read.shape == expected.shape
+    np.testing.assert_allclose(read, expected, rtol=0, atol=tolerance)
 
 
 def refused(picture, *words, **options):
@@ -172,8 +172,8 @@ def test_exif_orientation(tmp_path, orientation, suffix):
 def test_a_phones_mpo_is_its_first_picture(tmp_path):
     first, second = (Image.new("RGB", (16, 16), colour) for colour in ("red", "blue"))
     first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
-    found = images.load(tmp_path / "a.jpg")
-    assert found[..., 0].min() > 0.95 and found[..., 2].max() < 0.05
+    read = images.load(tmp_path / "a.jpg")
+    assert read[..., 0].min() > 0.95 and read[..., 2].max() < 0.05
 
 
 def test_an_embedded_profile_is_converted(tmp_path):
@@ -271,8 +271,8 @@ def test_shrinking_does_not_alias():
 
 def test_cover_is_the_middle_at_the_right_aspect():
     ramp = np.tile(np.linspace(0, 1, 90, dtype=np.float32)[None, :, None], (30, 1, 3))
-    found = images.cover(ramp, 20, 20)  # the middle third, scaled
-    close(found[0, :, 0], np.linspace(1 / 3, 2 / 3, 20), 0.02)
+    middle = images.cover(ramp, 20, 20)  # the middle third, scaled
+    close(middle[0, :, 0], np.linspace(1 / 3, 2 / 3, 20), 0.02)
     close(images.cover(ramp, 30, 90), ramp)
     assert images.cover(ramp, 7, 3).shape == (7, 3, 3)
 

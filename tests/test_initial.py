@@ -10,10 +10,10 @@ STYLE = np.random.default_rng(1).random((30, 30, 3), np.float32)
 
 
 def start(init: str, seed: int = 0) -> np.ndarray:
-    found = initial.image(init, CONTENT, [STYLE, 1 - STYLE], seed)
-    assert found.shape == CONTENT.shape and found.dtype == np.float32
-    assert found.min() >= 0 and found.max() <= 1
-    return found
+    made = initial.image(init, CONTENT, [STYLE, 1 - STYLE], seed)
+    assert made.shape == CONTENT.shape and made.dtype == np.float32
+    assert made.min() >= 0 and made.max() <= 1
+    return made
 
 
 def test_the_kinds():
@@ -34,9 +34,9 @@ def test_blurred_is_scipys_gaussian(shape):
     expected = ndimage.gaussian_filter(
         content.astype(np.float64), sigma, axes=(0, 1), mode="mirror", radius=radius
     )
-    found = initial.image("blurred", content, [], 0)
-    assert found.dtype == np.float32 and found.min() >= 0 and found.max() <= 1
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    made = initial.image("blurred", content, [], 0)
+    assert made.dtype == np.float32 and made.min() >= 0 and made.max() <= 1
+    np.testing.assert_allclose(made, expected, atol=1e-5)
 
 
 def test_noise_is_seeded_white_and_faint():

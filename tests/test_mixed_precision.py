@@ -2,71 +2,73 @@
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from nst_tf import assets
 from nst_tf.losses.objective import Objective
-from nst_tf.network import engine, vgg
+from nst_tf.network import engine, machine, vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
 from nst_tf.pictures import images, initial
 from nst_tf.recipe import presets
 from nst_tf.run.transfer import StyleTransfer
 
-#: Cosines between gradients in float32 and in half precision, at least.
-COSINES = {"mixed_float16": 0.999, "mixed_bfloat16": 0.99}
+#: How far the cosine between the gradients in float32 and in half precision may be from 1. Maps are
+#: off by ε, the unit roundoff times the root of three roundings a layer, and a share ε of the kinks
+#: takes another side: the gradient is off by √ε, an angle whose cosine is 1 − ε / 2. That is 1.5e-3
+#: with float16, 1.2e-2 with bfloat16. What is rounded is the same on every machine, so there is
+#: no more to allow for.
+COSINES = {"mixed_float16": 1e-3, "mixed_bfloat16": 1e-2}
 
 
 def evaluate(settings, weights, content, style, dtype, starts, **options):
     model = feature_model(weights, settings, dtype)
-    forms = {name: getattr(settings, name) for name in ("content_loss", "style_loss", "tv_loss")}
-    weights_of_terms = {
-        name: getattr(settings, name) for name in ("content_weight", "style_weight", "tv_weight")
-    }
-    objective = Objective(
-        model,
-        settings.content_layers,
-        settings.style_layers,
-        **forms,
-        **weights_of_terms,
-        **options,
-    )
+    objective = Objective.from_settings(settings, model, **options)
     objective.set_content(content)
     objective.set_styles([style])
     return [objective(tf.constant(start[np.newaxis])) for start in starts]
 
 
-def cosine(one, other):
-    one, other = (np.asarray(value.gradient, np.float64) for value in (one, other))
-    return (one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other)
+def cosine(evaluated, expected):
+    a, b = (np.asarray(value.gradient, np.float64) for value in (evaluated, expected))
+    return (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)
 
 
-def check(settings, weights, content, style, dtype):
+def check(settings, weights, content, style):
+    """Every half precision against float32."""
     starts = [initial.image(kind, content, [style], 0) for kind in ("content", "noise")]
     exact = evaluate(settings, weights, content, style, "float32", starts)
-    for found, expected in zip(
-        evaluate(settings, weights, content, style, dtype, starts), exact, strict=True
-    ):
-        assert cosine(found, expected) > COSINES[dtype]
-        np.testing.assert_allclose(found.loss, expected.loss, rtol=0.01)
-        norms = [float(tf.norm(value.gradient)) for value in (found, expected)]
-        assert norms[0] == pytest.approx(norms[1], rel=0.02)
+    for dtype, most in COSINES.items():
+        halves = evaluate(settings, weights, content, style, dtype, starts)
+        for half, expected in zip(halves, exact, strict=True):
+            rounding.assert_below(1 - cosine(half, expected), most, dtype)
+            # The errors of single values go either way; a sum over all of them has next to none.
+            rounding.assert_close(half.loss, expected.loss, 0.01, dtype)
+            norms = [tf.norm(value.gradient) for value in (half, expected)]
+            rounding.assert_close(*norms, 0.02, dtype)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", COSINES)
-def test_mini(dtype):
-    content, style = (images.load(one, 256) for one in (assets.SCENE, assets.PAINTING))
-    mini = weights_module.load("mini")
-    check(presets.settings("gatys2016"), mini, content, style, dtype)
+def test_mini():
+    content, style = (images.load(path, 256) for path in (assets.SCENE, assets.PAINTING))
+    check(presets.settings("gatys2016"), weights_module.load("mini"), content, style)
+
+
+def kinds_of_network():
+    """A preset for each network that a preset asks for, and for each of its losses."""
+    kinds = {}
+    for name, settings in presets.PRESETS.items():
+        network = (settings.pooling, settings.padding, settings.normalise, *settings.layers)
+        kinds.setdefault((network, settings.content_loss, settings.style_loss), name)
+    return kinds.values()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", COSINES)
-@pytest.mark.parametrize("preset", presets.PRESETS)
-def test_vgg19(vgg19, neckarfront, starry_night, preset, dtype):
-    content, style = (images.load(one, 256) for one in (neckarfront, starry_night))
-    check(presets.settings(preset), vgg19, content, style, dtype)
+@pytest.mark.parametrize("preset", kinds_of_network())
+def test_vgg19(vgg19, neckarfront, starry_night, preset):
+    content, style = (images.load(path, 256) for path in (neckarfront, starry_night))
+    check(presets.settings(preset), vgg19, content, style)
 
 
 @pytest.mark.parametrize("factor", [1e-20, 1e-6, 1e6, 1e20])
@@ -79,15 +81,17 @@ def test_a_loss_of_any_size_has_a_gradient_in_float16(tiny_weights, scene, paint
     (expected,) = evaluate(
         settings, tiny_weights, scene, painting, "mixed_float16", [painting[:48]]
     )
-    (found,) = evaluate(scaled, tiny_weights, scene, painting, "mixed_float16", [painting[:48]])
-    np.testing.assert_allclose(found.gradient / factor, expected.gradient, rtol=1e-2, atol=0)
+    (half,) = evaluate(scaled, tiny_weights, scene, painting, "mixed_float16", [painting[:48]])
+    # The factor is no power of 2, so float16 rounds other numbers on the way back.
+    bound = 8 * rounding.UNIT["float16"]
+    rounding.assert_below(rounding.norm_error(half.gradient / factor, expected.gradient), bound)
 
 
 def test_no_loss_has_no_gradient(tiny_weights, scene, painting):
     settings = presets.settings("gatys2016", style_weight=0.0)
-    (found,) = evaluate(settings, tiny_weights, scene, painting, "mixed_float16", [scene])
-    assert float(found.loss) == 0
-    np.testing.assert_array_equal(found.gradient, np.zeros_like(found.gradient))
+    (half,) = evaluate(settings, tiny_weights, scene, painting, "mixed_float16", [scene])
+    assert float(half.loss) == 0
+    np.testing.assert_array_equal(half.gradient, np.zeros_like(half.gradient))
 
 
 def test_strip_by_strip(tiny_weights, painting):
@@ -97,7 +101,7 @@ def test_strip_by_strip(tiny_weights, painting):
         evaluate(settings, tiny_weights, picture, painting, "mixed_float16", [picture], tile=tile)
         for tile in (None, 32)
     )
-    assert cosine(whole[0], stripped[0]) > 0.9999
+    rounding.assert_below(1 - cosine(whole[0], stripped[0]), 1e-4)
 
 
 def test_what_stays_in_float32(tiny_weights):
@@ -125,15 +129,18 @@ def test_a_gpu_that_is_fast_at_it_computes_in_float16(monkeypatch, capability, d
     details = {"compute_capability": capability} if capability else {}
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
-    assert engine.choose_dtype("auto") == dtype
-    assert engine.choose_dtype("float32") == "float32"
+    assert machine.choose_dtype("auto") == dtype
+    assert machine.choose_dtype("float32") == "float32"
 
 
 @pytest.mark.slow
 def test_a_run_ends_about_where_float32_ends(scene, painting):
-    ends = [
-        StyleTransfer(scene, painting, weights="mini", evaluations=40, dtype=dtype).run()
-        for dtype in ("float32", "mixed_float16")
-    ]
-    one, other = (min(row["total"] for row in end.history) for end in ends)
-    assert other < 1.1 * one  # two paths, of which rounding parts the steps
+    """Two paths, of which rounding parts the steps: they need not meet, but go down alike."""
+    first, last = [], []
+    for dtype in ("float32", "mixed_float16"):
+        options = {"weights": "mini", "size": 64, "evaluations": 25, "dtype": dtype}
+        totals = [row["total"] for row in StyleTransfer(scene, painting, **options).run().history]
+        first.append(totals[0])
+        last.append(min(totals))
+    assert last[0] < 0.3 * first[0]
+    assert last[1] < 1.1 * last[0]

@@ -31,7 +31,11 @@ def test_a_server_batches_where_every_input_has_a_batch(exported, tiny_weights, 
     serving.write_configuration(style)
     for version, batches in ((exported, False), (style, True)):
         functions = tf.saved_model.load(str(version)).signatures.values()
-        inputs = [spec for one in functions for spec in one.structured_input_signature[1].values()]
+        inputs = [
+            spec
+            for function in functions
+            for spec in function.structured_input_signature[1].values()
+        ]
         assert all(spec.shape.rank for spec in inputs) == batches
         compose = (version.parent / serving.FOLDER / "compose.yaml").read_text()
         assert ("--enable_batching=true" in compose) == batches

@@ -133,4 +133,4 @@ def test_the_forms_are_all_used_and_plain_values_come_out():
         plain = presets.settings(name).asdict()
         assert json.loads(json.dumps(plain))["preset"] == name
         assert set(plain) == {field.name for field in dataclasses.fields(Settings)}
-    assert {presets.PRESETS[n].style_loss for n in presets.PRESETS} == set(choices.STYLE_LOSSES)
+    assert {presets.PRESETS[n].style_loss for n in presets.PRESETS} == set(choices.GRAM_FORMS)

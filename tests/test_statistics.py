@@ -62,7 +62,7 @@ class Sorted(Mean):
 
 def test_every_style_loss_is_a_statistic():
     assert set(statistics.STATISTICS) == set(choices.STYLE_LOSSES)
-    for form in choices.STYLE_LOSSES:
+    for form in choices.GRAM_FORMS:
         assert statistics.named(form) == Gram(form)
     with pytest.raises(SettingsError, match="no style loss 'gramm'"):
         statistics.named("gramm")

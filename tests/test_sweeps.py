@@ -9,7 +9,7 @@ from nst_tf.experiments.plan import Cell, Inputs, Panel, Plan, Row
 from nst_tf.experiments.sweeps import SWEEPS
 from nst_tf.recipe import presets
 
-#: What `--values` may say of each experiment, and in which field of its settings it is found.
+#: What `--values` may say of each experiment, and in which field of its settings it goes.
 VALUES = {
     "ratio": (("0.5", "30"), "style_weight", {0.5, 30.0}),
     "learning-rate": (("0.01", "0.02"), "learning_rate", {0.01, 0.02}),
@@ -23,7 +23,7 @@ VALUES = {
 }
 
 
-def plan(name, values=(), styles=("one.jpg", "two.jpg"), preset=None, weights="auto", **changes):
+def plan(name, values=(), styles=("a.jpg", "b.jpg"), preset=None, weights="auto", **changes):
     return SWEEPS[name](Inputs("photo.jpg", styles, weights, preset, changes, tuple(values)))
 
 
@@ -46,7 +46,7 @@ def test_every_plan_is_sound(name, changes):
             assert panel.iteration <= (wanted.iterations or wanted.evaluations)
         assert panel.film is None or panel.film in panel.cell.films
     # legal everywhere, and none of the page's own files
-    assert all(re.fullmatch(r"[\w.+-]+", one) and len(one) < 100 for one in names)
+    assert all(re.fullmatch(r"[\w.+-]+", name) and len(name) < 100 for name in names)
     assert not {"index", "run", "results"} & set(names)
     for curves in made.curves:
         assert all(cell in made.cells for cell in curves.cells.values())
@@ -56,34 +56,34 @@ def test_every_plan_is_sound(name, changes):
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_what_the_user_sets_holds(name):
-    for one in settings(name, size=99, evaluations=7, tv_weight=0.5):
-        assert (one.size, one.evaluations, one.tv_weight) == (99, 7, 0.5)
-    for one in settings(name, iterations=5):
-        assert (one.iterations, one.evaluations) == (5, None)
-    assert {one.size for one in settings(name)} == {256}
+    for varied in settings(name, size=99, evaluations=7, tv_weight=0.5):
+        assert (varied.size, varied.evaluations, varied.tv_weight) == (99, 7, 0.5)
+    for varied in settings(name, iterations=5):
+        assert (varied.iterations, varied.evaluations) == (5, None)
+    assert {varied.size for varied in settings(name)} == {256}
 
 
-@pytest.mark.parametrize("name", set(SWEEPS) - {"weights-sheet"})
+@pytest.mark.parametrize("name", sorted(set(SWEEPS) - {"weights-sheet"}))
 def test_the_users_preset_is_the_start(name):
-    for one in settings(name, preset="content1-style1e6"):
-        assert one.preset == "content1-style1e6"
-        assert one.style_loss == presets.PRESETS["content1-style1e6"].style_loss
+    for varied in settings(name, preset="content1-style1e6"):
+        assert varied.preset == "content1-style1e6"
+        assert varied.style_loss == presets.PRESETS["content1-style1e6"].style_loss
 
 
 @pytest.mark.parametrize("name", VALUES)
 def test_the_users_values_are_what_varies(name):
     values, field, expected = VALUES[name]
-    found = [getattr(one, field) for one in settings(name, values)]
+    varied = [getattr(recipe, field) for recipe in settings(name, values)]
     if "layers" in name:
-        found = [layer for layers in found for layer in layers]
-    assert set(found) == expected
+        varied = [layer for layers in varied for layer in layers]
+    assert set(varied) == expected
 
 
 def test_values_of_the_others():
     seeds = {cell.settings.seed for cell in plan("network", ("7", "9")).cells[-2:]}
     assert seeds == {7, 9}
     shares = [cell.settings.style_blend for cell in plan("styles", ("0.2",)).cells]
-    assert [one for one in shares if one] == [(0.8, 0.2)]
+    assert [share for share in shares if share] == [(0.8, 0.2)]
     layers = plan("reconstruct", ("conv1_1", "conv2_2")).cells
     assert [tuple(cell.settings.content_layers) for cell in layers[:2]] == [
         ("conv1_1",),
@@ -130,7 +130,7 @@ def test_values_that_cannot_be_are_one_line(name, values):
 
 def test_one_style_is_no_series_of_styles():
     with pytest.raises(SettingsError, match="two style images"):
-        plan("styles", styles=("one.jpg",))
+        plan("styles", styles=("a.jpg",))
 
 
 def test_moments_fit_the_run():
@@ -161,8 +161,8 @@ def test_no_network_is_run_twice(weights):
 
 
 def test_layers_share_the_weight_of_style():
-    found = settings("style-layers", ("conv1_2", "block5_conv2", "conv2_1"))
-    assert [dict(one.style_layers) for one in found] == [
+    recipes = settings("style-layers", ("conv1_2", "block5_conv2", "conv2_1"))
+    assert [dict(recipe.style_layers) for recipe in recipes] == [
         {"conv1_2": 1.0},
         {"conv5_2": 1.0},
         {"conv2_1": 1.0},
@@ -172,16 +172,18 @@ def test_layers_share_the_weight_of_style():
 
 
 def test_a_blends_styles_are_both_named():
-    made = plan("styles", ("0.5",), styles=("a/one.jpg", "b/two.jpg"))
-    found = [cell.varied["style"] for cell in made.cells]
-    assert found == ["one.jpg", "two.jpg", "one.jpg, two.jpg"]
+    made = plan("styles", ("0.5",), styles=("x/a.jpg", "y/b.jpg"))
+    named = [cell.varied["style"] for cell in made.cells]
+    assert named == ["a.jpg", "b.jpg", "a.jpg, b.jpg"]
 
 
 def test_two_runs_of_one_name_are_refused():
-    one, other = (
+    first, second = (
         Cell("same", {}, presets.settings(seed=seed), "photo.jpg", ("style.jpg",), "mini")
         for seed in (0, 1)
     )
-    Plan("name", "title", "text", [Row("row", [Panel(one, "one"), Panel(one, "again")])])
+    Plan("name", "title", "text", [Row("row", [Panel(first, "first"), Panel(first, "again")])])
     with pytest.raises(SettingsError, match="same"):
-        Plan("name", "title", "text", [Row("row", [Panel(one, "one"), Panel(other, "other")])])
+        Plan(
+            "name", "title", "text", [Row("row", [Panel(first, "first"), Panel(second, "second")])]
+        )

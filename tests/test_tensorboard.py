@@ -19,16 +19,20 @@ from tensorboard.util import tensor_util
 import nst_tf
 from nst_tf import assets
 from nst_tf.apps.main import main
-from nst_tf.errors import NSTError
+from nst_tf.errors import FileError, NSTError, PictureError
 from nst_tf.pictures import images
+from nst_tf.run.workshop import Workshop
 from nst_tf.watch.tensorboard import TensorBoard
 
 
 @pytest.fixture(scope="module")
 def stylize(tiny_weights, scene, painting):
+    workshop = Workshop()
+
     def run(*callbacks, **options):
         options = {"size": 48, "iterations": 5, "optimizer": "adam", **options}
-        return nst_tf.stylize(scene, painting, weights=tiny_weights, callbacks=callbacks, **options)
+        options = {"weights": tiny_weights, "workshop": workshop, **options}
+        return nst_tf.stylize(scene, painting, callbacks=callbacks, **options)
 
     return run
 
@@ -52,7 +56,7 @@ class Recorder(nst_tf.Callback):
 @pytest.fixture(scope="module")
 def logged(stylize, tmp_path_factory):
     """A run, its logs as TensorBoard's reader has them, and its images."""
-    folder = tmp_path_factory.mktemp("logs") / "new" / "one"
+    folder = tmp_path_factory.mktemp("logs") / "new" / "run"
     recorder = Recorder()
     result = stylize(TensorBoard(folder, image_every=2), recorder)
     return result, read(folder), recorder
@@ -90,9 +94,9 @@ def test_every_term_of_every_iteration_is_a_scalar(logged):
 
 def test_the_pictures(logged):
     _, log, recorder = logged
-    found = values(log, "pictures/pastiche")
-    assert list(found) == [0, 2, 4, 5]  # every second, and the last
-    for iteration, strings in found.items():
+    pastiches = values(log, "pictures/pastiche")
+    assert list(pastiches) == [0, 2, 4, 5]  # every second, and the last
+    for iteration, strings in pastiches.items():
         expected = np.clip(recorder.arrays[iteration], 0, 1) * 255
         np.testing.assert_allclose(decoded(strings), expected, atol=0.51)
     for name, picture in (("content", recorder.run.content), ("style", recorder.run.styles[0])):
@@ -116,7 +120,7 @@ def test_without_hparams_every_plain_setting_is_one(logged):
     result, log, _ = logged
     content = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
-    assert start.group_name == "new/one"
+    assert start.group_name == "new/run"
     assert start.hparams["style_weight"].number_value == result.settings.style_weight
     assert start.hparams["optimizer"].string_value == "adam"
     assert "style_layers" not in start.hparams and "evaluations" not in start.hparams
@@ -145,9 +149,43 @@ def test_a_missing_package_is_one_line_before_any_work(monkeypatch, tmp_path, ca
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_cannot_be_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="is no folder") as caught:
+        TensorBoard(tmp_path / "file" / "logs")
+    assert not isinstance(caught.value, PictureError) and "\n" not in str(caught.value)
+
+
+class Late(nst_tf.Callback):
+    """Cannot begin at first."""
+
+    begun = 0
+
+    def on_begin(self, run):
+        self.begun += 1
+        if self.begun == 1:
+            raise RuntimeError("too early")
+
+
+@pytest.mark.parametrize("first", ["board", "late"])
+def test_a_run_that_another_keeps_from_beginning(stylize, tmp_path, first):
+    watchers = {"board": TensorBoard(tmp_path / "logs"), "late": Late()}
+    watchers = [watchers.pop(first), *watchers.values()]
+    with pytest.raises(RuntimeError, match="too early"):
+        stylize(*watchers)
+    assert not (tmp_path / "logs").exists() or "loss/total" not in read(
+        tmp_path / "logs"
+    ).Tags().get("tensors", ())
+    result = stylize(*watchers)
+    log = read(tmp_path / "logs")
+    expected = {row["iteration"]: row["total"] for row in result.history}
+    assert values(log, "loss/total") == pytest.approx(expected, rel=1e-6)
+    assert list(values(log, "pictures/pastiche")) == [0, 5]
+
+
 def test_a_folder_that_vanishes_is_one_line(stylize, tmp_path):
     (tmp_path / "logs").mkdir()
-    board = TensorBoard(tmp_path / "logs" / "one")
+    board = TensorBoard(tmp_path / "logs" / "run")
     (tmp_path / "logs").rmdir()
     (tmp_path / "logs").touch()
     with pytest.raises(NSTError, match="cannot write logs to") as caught:

@@ -2,22 +2,25 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from nst_tf.optimizers.adam import Adam
+from nst_tf.optimizers.lbfgs import LBFGS
 from nst_tf.pictures import images
+from nst_tf.run import descent
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 
 SETTINGS = {"size": 40, "evaluations": 6}
 
-#: What a run may change and still use what the first one compiled.
+#: What a run may change, and change back, and still use what the first one compiled.
 DATA = [
-    {"style_weight": 30.0},
-    {"content_weight": 0.0},
-    {"style_layers": {f"conv{block}_1": 0.1 * block for block in range(1, 6)}},
-    {"init": "noise", "seed": 3},
-    {"learning_rate": 0.3},
-    {"iterations": 2},
-    {"style_size": 33},
+    {"style_weight": 30.0, "learning_rate": 0.3},
+    {"content_weight": 0.0, "init": "noise", "seed": 3, "iterations": 2},
+    {
+        "style_layers": {f"conv{block}_1": 0.1 * block for block in range(1, 6)},
+        "style_size": 33,
+    },
 ]
 
 
@@ -26,19 +29,28 @@ def pair(scene, painting):
     return images.resize(scene, 30, 40), painting
 
 
+def same(run: StyleTransfer, alone: StyleTransfer, change: object = None) -> None:
+    """What a run makes, which shares a workshop, is what it makes alone."""
+    shared, apart = run.run(), alone.run()
+    np.testing.assert_array_equal(shared.array, apart.array, err_msg=str(change))
+    assert [row["total"] for row in shared.history] == [row["total"] for row in apart.history]
+
+
 @pytest.mark.slow
 def test_what_is_data_is_not_compiled_again(pair, tiny_weights):
     workshop = Workshop()
-    StyleTransfer(*pair, weights=tiny_weights, workshop=workshop, **SETTINGS).run()
-    objective, step = workshop._objective, workshop._step
+    run = StyleTransfer(*pair, weights=tiny_weights, workshop=workshop, **SETTINGS)
+    run.run()
+    objective, solver = run.build_objective(), LBFGS()
+    step = workshop.step(objective, solver)
     for change in DATA:
         options = {"weights": tiny_weights, **SETTINGS, **change}
-        found = StyleTransfer(*pair, workshop=workshop, **options).run()
-        alone = StyleTransfer(*pair, **options).run()
-        np.testing.assert_array_equal(found.array, alone.array, err_msg=str(change))
-        assert [row["total"] for row in found.history] == [row["total"] for row in alone.history]
-    assert workshop._objective is objective and objective.traces == 1
-    assert workshop._step is step and step.experimental_get_tracing_count() == 1
+        run = StyleTransfer(*pair, workshop=workshop, **options)
+        same(run, StyleTransfer(*pair, **options), change)
+        assert run.build_objective() is objective
+        assert workshop.step(objective, LBFGS(change.get("learning_rate", 1.0))) is step
+    assert objective.traces == 1 and step.experimental_get_tracing_count() == 1
+    assert workshop.step(objective, LBFGS(memory=5)) is not step
 
 
 @pytest.mark.parametrize(
@@ -46,45 +58,71 @@ def test_what_is_data_is_not_compiled_again(pair, tiny_weights):
     [{"pooling": "avg"}, {"content_loss": "l2"}, {"size": 36}, {"style_layers": {"conv2_1": 1.0}}],
 )
 def test_what_is_another_function_is_another(pair, tiny_weights, change):
-    workshop = Workshop()
-    StyleTransfer(*pair, weights=tiny_weights, workshop=workshop, **SETTINGS).run()
-    options = {"weights": tiny_weights, **SETTINGS, **change}
-    found = StyleTransfer(*pair, workshop=workshop, **options).run()
-    np.testing.assert_array_equal(found.array, StyleTransfer(*pair, **options).run().array)
+    """Adam's step is the quickest to compile."""
+    workshop, base = Workshop(), {"weights": tiny_weights, "optimizer": "adam", **SETTINGS}
+    StyleTransfer(*pair, workshop=workshop, **base).run()
+    options = {**base, **change}
+    same(StyleTransfer(*pair, workshop=workshop, **options), StyleTransfer(*pair, **options))
 
 
 def test_other_pictures_are_other_targets(pair, tiny_weights):
-    workshop = Workshop()
-    content, style = pair
-    for one in (pair, (content[::-1], style), (content, style[:, ::-1] ** 2), pair):
-        options = {"weights": tiny_weights, **SETTINGS}
-        found = StyleTransfer(*one, workshop=workshop, **options).run()
-        np.testing.assert_array_equal(found.array, StyleTransfer(*one, **options).run().array)
-    assert workshop._objective.traces == 1
+    workshop, (content, style) = Workshop(), pair
+    options = {"weights": tiny_weights, "optimizer": "adam", **SETTINGS}
+    first = StyleTransfer(*pair, workshop=workshop, **options)
+    before = first.run()
+    for pictures in ((content[::-1], style), (content, style[:, ::-1] ** 2)):
+        run = StyleTransfer(*pictures, workshop=workshop, **options)
+        same(run, StyleTransfer(*pictures, **options))
+    np.testing.assert_array_equal(first.run().array, before.array)
+    assert first.build_objective().traces == 1
 
 
 def test_targets_that_were_interrupted_are_measured_again(pair, tiny_weights, monkeypatch):
     workshop, (content, style) = Workshop(), pair
-    options = {"weights": tiny_weights, "workshop": workshop, **SETTINGS}
-    StyleTransfer(content, style, **options).run()
+    options = {"weights": tiny_weights, "optimizer": "adam", **SETTINGS}
+    first = StyleTransfer(content, style, workshop=workshop, **options)
+    first.run()
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    other = StyleTransfer(content, style[::-1] ** 3, **options)
+    other = StyleTransfer(content, style[::-1] ** 3, workshop=workshop, **options)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(workshop._objective, "set_styles", interrupted)
+        patch.setattr(first.build_objective(), "set_styles", interrupted)
         other.run()
-    alone = StyleTransfer(content, style[::-1] ** 3, weights=tiny_weights, **SETTINGS).run()
+    alone = StyleTransfer(content, style[::-1] ** 3, **options).run()
     assert other.run().history[0]["total"] == alone.history[0]["total"]
 
 
 def test_a_picture_that_stays_is_measured_once(pair, tiny_weights, monkeypatch):
     workshop, calls = Workshop(), []
     run = StyleTransfer(*pair, weights=tiny_weights, workshop=workshop, **SETTINGS)
-    objective = run.objective
+    objective = run.build_objective()
     for name in ("set_content", "set_styles"):
         monkeypatch.setattr(objective, name, lambda *_, name=name: calls.append(name))
     other = StyleTransfer(pair[0], pair[1][::-1], weights=tiny_weights, workshop=workshop, size=40)
-    assert other.objective is objective
+    assert other.build_objective() is objective
     assert calls == ["set_styles"]
+
+
+def test_another_objective_has_another_step():
+    """Be the solvers equal, what they evaluate is another function."""
+
+    def bowl(image):
+        loss = tf.reduce_sum(image**2)
+        return loss, 2 * image, {"total": loss}
+
+    def steeper(image):
+        loss, gradient, terms = bowl(image)
+        return 4 * loss, 4 * gradient, terms
+
+    workshop, solver = Workshop(), Adam()
+    step = workshop.step(bowl, solver)
+    assert workshop.step(bowl, Adam()) is step
+    progress = descent.begin(bowl, solver, tf.ones([1, 2, 2, 3]))
+    for _ in range(2):
+        progress = step(progress)
+    assert step.experimental_get_tracing_count() == 1 and int(progress.iteration) == 2
+    other = workshop.step(steeper, solver)
+    assert other is not step
+    assert float(other(progress).state.point.loss) > float(step(progress).state.point.loss)

@@ -38,7 +38,7 @@ class Gram:
     features: sums over positions overflow float16. A `statistics.Statistic`.
 
     Attributes:
-      form: of the distance, one of `choices.STYLE_LOSSES` (`style_loss`).
+      form: of the distance, one of `choices.GRAM_FORMS` (`style_loss`).
     """
 
     form: str = "gatys2015"
@@ -95,7 +95,7 @@ def style_loss(gram: tf.Tensor, target: tf.Tensor, form: str = "gatys2015") -> t
     Args:
       gram: float32 [batch, channels, channels].
       target: of the same shape, or [channels, channels] for all pictures of the batch.
-      form: one of `choices.STYLE_LOSSES`.
+      form: one of `choices.GRAM_FORMS`.
 
     Returns:
       float32 [batch].
@@ -103,7 +103,7 @@ def style_loss(gram: tf.Tensor, target: tf.Tensor, form: str = "gatys2015") -> t
     Raises:
       SettingsError: an unknown form.
     """
-    choices.check("style loss", form, choices.STYLE_LOSSES)
+    choices.check("form of Gram matrices", form, choices.GRAM_FORMS)
     square = tf.square(gram - target)
     if form == "gatys2015":
         return 0.25 * tf.reduce_mean(square, axis=(1, 2))

@@ -65,7 +65,7 @@ class Statistic(Protocol):
 
 #: By the name of the style loss, as `Settings.style_loss` has it.
 STATISTICS: Mapping[str, Statistic] = MappingProxyType(
-    {form: Gram(form) for form in choices.STYLE_LOSSES}
+    {form: Gram(form) for form in choices.GRAM_FORMS}
 )
 
 

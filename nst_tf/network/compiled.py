@@ -24,10 +24,9 @@ def compiled(function: Callable[..., Any], input_signature: Any = None) -> Any:
         _forget_gradients(tf.compat.v1.get_default_graph())
         return outputs
 
-    return tf.function(functools.partial(traced), input_signature=input_signature)
+    return tf.function(functools.partial(traced), input_signature=input_signature, autograph=False)
 
 
-@tf.autograph.experimental.do_not_convert
 def _forget_gradients(graph: tf.Graph) -> None:
     """Lets a graph go when its function does.
 

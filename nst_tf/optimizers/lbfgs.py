@@ -71,7 +71,7 @@ class LBFGS:
         point, memory = state.point, state.memory
         empty = memory.scale == 0.0
         first = first_step(point.gradient, self.first_change)
-        direction = -_two_loops(memory, point.gradient, tf.where(empty, first, memory.scale))
+        direction = -two_loops(memory, point.gradient, tf.where(empty, first, memory.scale))
         moved, evaluations = self._line_search(
             evaluate, point, direction, state.learning_rate, state.evaluations
         )
@@ -80,7 +80,7 @@ class LBFGS:
             evaluations,
             state.learning_rate,
             tf.logical_not(moved.loss < point.loss),
-            _remember(memory, moved.image - point.image, moved.gradient - point.gradient),
+            remember(memory, moved.image - point.image, moved.gradient - point.gradient),
         )
 
     def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
@@ -129,7 +129,7 @@ class LBFGS:
         return chosen, evaluations + tries
 
 
-def _two_loops(memory: Memory, gradient: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+def two_loops(memory: Memory, gradient: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """H·gradient by algorithm 7.4, with H₀ = scale · identity."""
     pairs = list(zip(memory.steps, memory.changes, memory.rhos, strict=True))
     q, alphas = gradient, []
@@ -142,7 +142,7 @@ def _two_loops(memory: Memory, gradient: tf.Tensor, scale: tf.Tensor) -> tf.Tens
     return r
 
 
-def _remember(memory: Memory, s: tf.Tensor, y: tf.Tensor) -> Memory:
+def remember(memory: Memory, s: tf.Tensor, y: tf.Tensor) -> Memory:
     """Puts a pair in front of the others, if its curvature is safely positive."""
     sy, yy, ss = dot(s, y), dot(y, y), dot(s, s)
     good = sy > 1e-6 * tf.sqrt(ss * yy)

@@ -22,7 +22,7 @@ def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
     """
     patterns = [pattern] if isinstance(pattern, (str, os.PathLike)) else pattern
     matched: set[str] = set()
-    for wanted in map(os.fspath, patterns):
+    for wanted in (os.fspath(path) for path in patterns):
         # A file's own name may hold what would be a pattern.
         paths = [wanted] if Path(wanted).is_file() else glob.glob(wanted, recursive=True)
         if Path(wanted).is_dir():

@@ -10,7 +10,8 @@ from nst_tf.errors import SettingsError
 POOLINGS = ("max", "avg", "l2")  # network/vgg.py: Pooling
 PADDINGS = ("zero", "replicate")  # network/vgg.py: build_model
 CONTENT_LOSSES = ("half-sum", "mean", "l2")  # losses/forms.py: content_loss
-STYLE_LOSSES = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses/gram.py: style_loss
+GRAM_FORMS = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses/gram.py: style_loss
+STYLE_LOSSES = (*GRAM_FORMS,)  # losses/statistics.py: STATISTICS
 TV_LOSSES = ("squared", "absolute")  # losses/forms.py: total_variation
 ENGINES = ("auto", "keras", "direct", "winograd")  # network/engine.py: stages
 DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machine.py: choose_dtype

@@ -96,7 +96,7 @@ class Engine:
 
 
 class Observer(Protocol):
-    """Told how the jobs get on; in one thread at a time."""
+    """Told how the jobs get on; by several workers' jobs in two threads, perhaps at once."""
 
     def update(self, name: str, done: int, loss: float) -> None:
         """The job `name` has come so far, in steps, and its loss is this."""
@@ -133,7 +133,8 @@ class Jobs:
         workshop: Workshop | None = None,
     ) -> None:
         self._jobs, self._engine, self._workshop = list(jobs), engine, workshop
-        self._workers, self._observer = min(workers, len(jobs)), observer or _Nobody()
+        self._workers = max(1, min(workers, len(jobs)))
+        self._observer = observer or _Nobody()
         # A fork of a process that has started TensorFlow does not work.
         self._context = multiprocessing.get_context("spawn")
         # That of several processes has a lock which a signal's handler in this one must not want.
@@ -252,6 +253,9 @@ class Worker:
         done = manifest_of(job, run)
         if done is not None:
             return done
+        # From the first snapshot on, what lies there is no whole run's any more.
+        with contextlib.suppress(OSError):
+            job.output.with_suffix(".json").unlink()
         try:
             result = run.run()
         except DivergenceError as error:

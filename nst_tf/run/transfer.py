@@ -385,12 +385,10 @@ def stylize(
     return StyleTransfer(
         content,
         style,
-        preset=preset,
-        settings=settings,
+        settings=presets.choose(preset, settings, **overrides),
         weights=weights,
         callbacks=callbacks,
         tile=tile,
         engine=engine,
         dtype=dtype,
-        **overrides,
     ).run()
