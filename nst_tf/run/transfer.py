@@ -369,6 +369,9 @@ def stylize(
     tile: int | str = "auto",
     engine: str = "auto",
     dtype: str = "auto",
+    stages: Schedule | None = None,
+    keep_snapshots: bool = True,
+    workshop: Workshop | None = None,
     **overrides: Any,
 ) -> Result:
     """Paints `content` in the style of `style`: a whole run in one call.
@@ -391,4 +394,7 @@ def stylize(
         tile=tile,
         engine=engine,
         dtype=dtype,
+        stages=stages,
+        keep_snapshots=keep_snapshots,
+        workshop=workshop,
     ).run()
