@@ -36,7 +36,7 @@ from distillation.pictures import Crops, split, square
 from distillation.student import CHANNELS, TAPS, Student, graft
 from tqdm import tqdm
 
-from nst_tf import losses
+from nst_tf import files, losses
 from nst_tf.network import vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
@@ -135,10 +135,9 @@ class Distillation:
         own = self.student.export()
         arrays = {f"{name}/kernel": own.kernels[name] for name in CHANNELS}
         arrays |= {f"{name}/bias": own.biases[name] for name in CHANNELS}
-        part = Path(f"{_OUT.value}.part.npz")
         halves = {key: array.astype(np.float16) for key, array in arrays.items()}
-        np.savez_compressed(part, **halves)  # type: ignore[arg-type]
-        part.replace(_OUT.value)
+        with files.replacing(Path(_OUT.value)) as part, part.open("wb") as file:
+            np.savez_compressed(file, **halves)  # type: ignore[arg-type]
 
     def learn(self, draw: np.random.Generator, rate: float) -> Tensors:
         """One step on a batch that the teacher saw, now or lately; returns its terms."""
