@@ -14,11 +14,12 @@ from nst_tf.pictures import images, initial
 from nst_tf.recipe import presets
 from nst_tf.run.transfer import StyleTransfer
 
-#: How far the cosine between the gradients in float32 and in half precision may be from 1. Maps are
-#: off by ε, the unit roundoff times the root of three roundings a layer, and a share ε of the kinks
-#: takes another side: the gradient is off by √ε, an angle whose cosine is 1 − ε / 2. That is 1.5e-3
-#: with float16, 1.2e-2 with bfloat16. What is rounded is the same on every machine, so there is
-#: no more to allow for.
+#: ε: what maps are off by, the unit roundoff times the root of three roundings a layer.
+ERRORS = {"mixed_float16": 3e-3, "mixed_bfloat16": 2.4e-2}
+#: How far the cosine between the gradients in float32 and in half precision may be from 1. A share
+#: ε of the kinks takes another side: the gradient is off by √ε, an angle whose cosine is 1 − ε / 2,
+#: that is 1.5e-3 with float16, 1.2e-2 with bfloat16. Most of what is rounded is the same on every
+#: machine, so there is no more to allow for.
 COSINES = {"mixed_float16": 1e-3, "mixed_bfloat16": 1e-2}
 
 
@@ -43,10 +44,12 @@ def check(settings, weights, content, style):
         halves = evaluate(settings, weights, content, style, dtype, starts)
         for half, expected in zip(halves, exact, strict=True):
             rounding.assert_below(1 - cosine(half, expected), most, dtype)
-            # The errors of single values go either way; a sum over all of them has next to none.
-            rounding.assert_close(half.loss, expected.loss, 0.01, dtype)
+            # Errors of single values go either way, and a sum over all of them has next to none;
+            # a filter's own rounding is the same everywhere. The loss is of the fourth order in
+            # maps, so it may be off by 4 ε where all go one way; by half of that where they do not.
+            rounding.assert_close(half.loss, expected.loss, 2 * ERRORS[dtype], dtype)
             norms = [tf.norm(value.gradient) for value in (half, expected)]
-            rounding.assert_close(*norms, 0.02, dtype)
+            rounding.assert_close(*norms, 2 * ERRORS[dtype], dtype)
 
 
 @pytest.mark.slow
