@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_tf import assets
+from nst_tf import assets, page
 from nst_tf.apps.main import main
 from nst_tf.errors import FileError, PictureError
-from nst_tf.experiments import page, report
+from nst_tf.experiments import report
 from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
@@ -328,7 +328,7 @@ def test_help_without_docstrings_has_a_line_for_every_experiment():
     lines = dict(line.split(maxsplit=1) for line in listed)
     assert lines == {
         **{name: sweep.help for name, sweep in SWEEPS.items()},
-        "feature-maps": lines["feature-maps"],
+        **{name: lines[name] for name in ("feature-maps", "classical")},
     }
     assert all(len(line.split()) > 2 for line in lines.values())
 

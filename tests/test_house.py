@@ -12,13 +12,13 @@ ROOT = Path(nst_tf.__file__).parent
 #: From left to right. What stands in one line knows nothing of the others there.
 ROOMS = [
     {"errors", "version", "assets"},
-    {"files", "recipe"},
+    {"files", "recipe", "classical"},
     {"pictures", "optimizers"},
-    {"network"},
+    {"network", "page"},
     {"losses"},
     {"run", "keras", "data"},
     {"watch", "export"},
-    {"experiments"},
+    {"experiments", "judge"},
     {"apps"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from absl import flags
@@ -27,8 +29,11 @@ Experiments:
 """
 
 #: What is no sweep of runs.
-_FEATURE_MAPS = "feature-maps"
-_OTHERS = {_FEATURE_MAPS: "the strongest maps of a low, a middle and a high layer; Gram matrices"}
+_FEATURE_MAPS, _CLASSICAL = "feature-maps", "classical"
+_OTHERS = {
+    _FEATURE_MAPS: "the strongest maps of a low, a middle and a high layer; Gram matrices",
+    _CLASSICAL: "texture synthesis and transfer from before neural networks, beside Gatys' own",
+}
 
 
 def define_flags() -> flags.FlagValues:
@@ -91,35 +96,43 @@ def main(argv: list[str]) -> int:
     files.make_folder(folder)
 
     command.import_tensorflow()
-    from nst_tf.experiments import page, report
+    from nst_tf import page
+    from nst_tf.experiments import report
     from nst_tf.experiments.grid import Folder
     from nst_tf.network import machine
     from nst_tf.network import weights as weights_module
-    from nst_tf.run.jobs import Engine, Jobs
+    from nst_tf.run.jobs import Engine, Jobs, Manifest, Work
     from nst_tf.watch.progress_bar import JobsBar
 
     page.check_installed()
     network = weights_module.load(values.weights)
     print(command.weights_line(network.source, network.kind), flush=True)
-    if plan is None:
+    if name == _FEATURE_MAPS:
         from nst_tf.experiments import feature_maps
 
         print(feature_maps.run(inputs, folder))
         return 0
-    for note in plan.notes:
-        print(note)
+    if plan is None:
+        from nst_tf.experiments.classical import Classical
+
+        classical = Classical(inputs, folder)
+        jobs: Sequence[Work] = classical.works
+        write: Callable[[dict[str, Manifest]], Path] = classical.write
+    else:
+        for note in plan.notes:
+            print(note)
+        made = Folder(folder, Path(values.logdir) if values.logdir else None)
+        jobs, write = made.jobs(plan.cells), partial(report.write, plan, folder=made)
     engine = machine.choose_engine(values.engine)
     dtype = machine.choose_dtype(values.dtype)
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
-    made = Folder(folder, Path(values.logdir) if values.logdir else None)
-    jobs = made.jobs(plan.cells)
     with JobsBar(jobs, shown=not values.quiet) as bar:
         running = Jobs(jobs, Engine(run_flags.tile(values), engine, dtype), values.workers, bar)
         with command.stopping_on_ctrl_c(running.stop):
             manifests = running.run()
-    print(report.write(plan, manifests, made))
-    missing = len(plan.cells) - len(manifests)
+    print(write(manifests))
+    missing = len(jobs) - len(manifests)
     if missing:
-        print(f"{missing} of {len(plan.cells)} runs are left: the same command goes on with them")
+        print(f"{missing} of {len(jobs)} runs are left: the same command goes on with them")
         return command.INTERRUPTED
     return 0

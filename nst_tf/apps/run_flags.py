@@ -6,7 +6,7 @@ Those of `Settings` are made from its fields, whose help and choices stand there
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,15 @@ _DEFINERS = {
 _SIZES = ("size", "style_size")
 
 
+def _fields() -> dict[str, dataclasses.Field[Any]]:
+    """The fields of `Settings` that have a flag of their own: all but the preset's name."""
+    return {field.name: field for field in dataclasses.fields(Settings) if field.name != "preset"}
+
+
+#: The names of all of them.
+SETTINGS = tuple(_fields())
+
+
 def define(values: flags.FlagValues) -> None:
     """Defines them among a command's flags. None stands for the preset's value."""
     flags.DEFINE_string(
@@ -42,20 +51,26 @@ def define(values: flags.FlagValues) -> None:
         "already, else mini.",
         flag_values=values,
     )
-    define_settings(values, [field.name for field in _fields().values()])
-    text = partial(flags.DEFINE_string, flag_values=values)
-    one_of = partial(flags.DEFINE_enum, flag_values=values)
-    text(
+    define_settings(values, SETTINGS)
+    flags.DEFINE_string(
         "logdir",
         None,
         "Also write curves and images for TensorBoard to this folder; of a grid, to a folder in it "
         "for each run.",
+        flag_values=values,
     )
-    text(
+    define_engine(values)
+
+
+def define_engine(values: flags.FlagValues) -> None:
+    """Defines those that say how runs are computed and shown, not what they make."""
+    one_of = partial(flags.DEFINE_enum, flag_values=values)
+    flags.DEFINE_string(
         "tile",
         "auto",
         "Measure large pictures strip by strip, about so many pixels square at a time: 'auto' "
         "where memory would not do, 'off', or a number. The result is the same.",
+        flag_values=values,
     )
     one_of(
         "engine",
@@ -68,7 +83,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean("quiet", False, "No progress bar.", flag_values=values)
 
 
-def define_settings(values: flags.FlagValues, names: list[str]) -> None:
+def define_settings(values: flags.FlagValues, names: Sequence[str]) -> None:
     """Defines a flag for each of these fields of `Settings`. None stands for the preset's value."""
     for name in names:
         field = _fields()[name]
@@ -103,11 +118,6 @@ def changes(values: flags.FlagValues, preset: str) -> dict[str, Any]:
             value = value or None
         given[name] = value
     return given
-
-
-def _fields() -> dict[str, dataclasses.Field[Any]]:
-    """The fields of `Settings` that have a flag of their own: all but the preset's name."""
-    return {field.name: field for field in dataclasses.fields(Settings) if field.name != "preset"}
 
 
 def tile(values: flags.FlagValues) -> int | str:

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf.experiments import page, report
+from nst_tf import page
+from nst_tf.experiments import report
 from nst_tf.experiments.plan import Inputs, plain
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.network import weights as weights_module

@@ -8,8 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nst_tf import files
-from nst_tf.experiments import page
+from nst_tf import files, page
 from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Curves, Plan
 from nst_tf.run.jobs import Manifest

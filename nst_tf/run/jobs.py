@@ -1,7 +1,8 @@
 """Many runs, one after the other or in several processes, each done once.
 
 A job is a run with settings, inputs and a place to write. What is done is known by its manifest, so
-jobs that were stopped go on where they were.
+jobs that were stopped go on where they were. Other work can be shared out in the same way: see
+`Work`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -57,9 +58,36 @@ class NoWatchers:
         return ()
 
 
+class Work(Protocol):
+    """What is done once and leaves a file and a manifest: a value that can be sent to a process."""
+
+    @property
+    def name(self) -> str:
+        """Tells it from the others."""
+        ...
+
+    @property
+    def output(self) -> Path:
+        """The file that it makes."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """How many steps end it."""
+        ...
+
+    def run(self, worker: Worker) -> Manifest | None:
+        """Does it, or finds that it was done before; None where it was stopped.
+
+        Args:
+          worker: tells whether to stop, is told of every step, keeps what several have in common.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Job:
-    """One run.
+    """One run, a kind of `Work`.
 
     Attributes:
       name: tells it from the others.
@@ -85,6 +113,36 @@ class Job:
         limit = self.settings.evaluations
         return limit if limit is not None else self.settings.iterations or 1
 
+    def run(self, worker: Worker) -> Manifest | None:
+        """As `Work.run`; a run that diverged counts as done."""
+        run = StyleTransfer(
+            self.content,
+            list(self.styles),
+            settings=self.settings,
+            weights=worker.weights(self.weights, self.settings.seed),
+            callbacks=[_Reports(self.name, worker), *self.watchers()],
+            tile=worker.engine.tile,
+            engine=worker.engine.engine,
+            dtype=worker.engine.dtype,
+            keep_snapshots=False,
+            workshop=worker.workshop,
+        )
+        done = manifest_of(self, run)
+        if done is not None:
+            return done
+        # From the first snapshot on, what lies there is no whole run's any more.
+        with contextlib.suppress(OSError):
+            self.output.with_suffix(".json").unlink()
+        try:
+            result = run.run()
+        except DivergenceError as error:
+            if error.result is None:
+                raise
+            result = error.result  # that a step is too long is what some sweeps are to show
+        # The manifest comes last and says that the rest is there.
+        result.save(self.output)
+        return None if result.stopped == "interrupted" else result.manifest
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -98,15 +156,15 @@ class Engine:
 class Observer(Protocol):
     """Told how the jobs get on; by several workers' jobs in two threads, perhaps at once."""
 
-    def update(self, name: str, done: int, loss: float) -> None:
-        """The job `name` has come so far, in steps, and its loss is this."""
+    def update(self, name: str, done: int, loss: float | None) -> None:
+        """The job `name` has come so far, in steps, and its loss is this, where it has one."""
 
     def finish(self, name: str) -> None:
         """The job `name` is done, however early."""
 
 
 class _Nobody:
-    def update(self, name: str, done: int, loss: float) -> None:
+    def update(self, name: str, done: int, loss: float | None) -> None:
         pass
 
     def finish(self, name: str) -> None:
@@ -126,7 +184,7 @@ class Jobs:
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[Work],
         engine: Engine = Engine(),
         workers: int = 1,
         observer: Observer | None = None,
@@ -187,7 +245,7 @@ class Jobs:
         manifests = {}
         try:
             with _ignoring_ctrl_c():
-                futures = {pool.submit(_work, job): job for job in self._jobs}
+                futures = {pool.submit(_do, job): job for job in self._jobs}
             for future in as_completed(futures):
                 manifest = future.result()
                 if manifest is not None:
@@ -210,7 +268,7 @@ class Jobs:
 
 
 class Worker:
-    """Runs jobs, with one workshop and one network between them.
+    """Does work, with one workshop and one network between all of it.
 
     Args:
       engine: of every run.
@@ -222,54 +280,31 @@ class Worker:
     def __init__(
         self,
         engine: Engine,
-        report: Callable[[str, int, float], None],
+        report: Callable[[str, int, float | None], None],
         stopping: Any,
         workshop: Workshop | None = None,
     ) -> None:
-        self._engine, self._report, self._stopping = engine, report, stopping
-        self._workshop = workshop or Workshop()
+        self.engine, self.report, self._stopping = engine, report, stopping
+        self.workshop = workshop or Workshop()
         self._network: tuple[Any, Weights] | None = None
 
-    def run(self, job: Job) -> Manifest | None:
-        """Runs a job, unless that was done before, and writes what it makes.
+    def run(self, work: Work) -> Manifest | None:
+        """Does one, unless that was done before, and writes what it makes.
 
         Returns:
-          The run's manifest; None where it was stopped.
+          Its manifest; None where it was stopped.
         """
-        if self._stopping.is_set():
-            return None
-        run = StyleTransfer(
-            job.content,
-            list(job.styles),
-            settings=job.settings,
-            weights=self._weights(job),
-            callbacks=[_Reports(job, self._report, self._stopping), *job.watchers()],
-            tile=self._engine.tile,
-            engine=self._engine.engine,
-            dtype=self._engine.dtype,
-            keep_snapshots=False,
-            workshop=self._workshop,
-        )
-        done = manifest_of(job, run)
-        if done is not None:
-            return done
-        # From the first snapshot on, what lies there is no whole run's any more.
-        with contextlib.suppress(OSError):
-            job.output.with_suffix(".json").unlink()
-        try:
-            result = run.run()
-        except DivergenceError as error:
-            if error.result is None:
-                raise
-            result = error.result  # that a step is too long is what some sweeps are to show
-        # The manifest comes last and says that the rest is there.
-        result.save(job.output)
-        return None if result.stopped == "interrupted" else result.manifest
+        return None if self.stopping else work.run(self)
 
-    def _weights(self, job: Job) -> Weights:
-        key = (job.weights, job.settings.seed)
-        if self._network is None or self._network[0] != key:
-            self._network = key, weights_module.load(job.weights, seed=job.settings.seed)
+    @property
+    def stopping(self) -> bool:
+        """Whether to end after the current step."""
+        return bool(self._stopping.is_set())
+
+    def weights(self, source: str, seed: int) -> Weights:
+        """The network, as `weights.load` takes it: read again only where it is another one."""
+        if self._network is None or self._network[0] != (source, seed):
+            self._network = (source, seed), weights_module.load(source, seed=seed)
         return self._network[1]
 
 
@@ -278,26 +313,37 @@ def manifest_of(job: Job, run: StyleTransfer) -> Manifest | None:
 
     What tells runs apart is `StyleTransfer.identity`; what the watchers leave must be there, too.
     """
-    try:
-        manifest: Manifest = json.loads(job.output.with_suffix(".json").read_text())
-        identity = json.loads(json.dumps(run.identity))
-        same = identity.items() <= manifest.items() and manifest["stopped"] != "interrupted"
-        left = job.watchers.outputs(job.settings, manifest["iterations"])
-        complete = all(path.exists() for path in (job.output, *left))
-        return manifest if same and complete else None
-    except (OSError, ValueError, KeyError, TypeError):
+    manifest = done_before(job.output, run.identity)
+    if manifest is None or manifest.get("stopped") == "interrupted":
         return None
+    left = job.watchers.outputs(job.settings, manifest.get("iterations", 0))
+    return manifest if all(path.exists() for path in left) else None
+
+
+def done_before(output: Path, identity: Mapping[str, Any]) -> Manifest | None:
+    """The manifest beside a file that is there and was made by this very work; else None.
+
+    Args:
+      output: the file; its manifest has the suffix `.json`.
+      identity: what tells the work from others, as plain values, all of them in the manifest.
+    """
+    try:
+        manifest: Manifest = json.loads(output.with_suffix(".json").read_text())
+        same = json.loads(json.dumps(identity)).items() <= manifest.items()
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return manifest if same and output.exists() else None
 
 
 class _Reports(Callback):
-    def __init__(self, job: Job, report: Callable[[str, int, float], None], stopping: Any) -> None:
-        self._name, self._report, self._stopping = job.name, report, stopping
+    def __init__(self, name: str, worker: Worker) -> None:
+        self._name, self._worker = name, worker
 
     def on_step(self, run: StyleTransfer, step: Step) -> None:
         by_evaluations = run.settings.evaluations is not None
         done = step.evaluations if by_evaluations else step.iteration
-        self._report(self._name, done, step.terms["total"])
-        if self._stopping.is_set():
+        self._worker.report(self._name, done, step.terms["total"])
+        if self._worker.stopping:
             run.stop()
 
 
@@ -327,10 +373,10 @@ def _begin(engine: Engine, reports: Any, stopping: Any, threads: int) -> None:
     _worker = Worker(engine, lambda *report: reports.put(report), stopping)
 
 
-def _work(job: Job) -> Manifest | None:
-    return _worker.run(job)
+def _do(work: Work) -> Manifest | None:
+    return _worker.run(work)
 
 
-def _listen(reports: Any, update: Callable[[str, int, float], None]) -> None:
+def _listen(reports: Any, update: Callable[[str, int, float | None], None]) -> None:
     while (report := reports.get()) is not None:
         update(*report)

@@ -145,6 +145,7 @@ def identity_of(picture: Picture) -> dict[str, Any]:
 def manifest(
     identity: Mapping[str, Any],
     history: Sequence[Mapping[str, float]],
+    spent: Mapping[str, float | int | None],
     stopped: str,
     total: float,
     saved_total: float | None,
@@ -153,7 +154,8 @@ def manifest(
 
     Args:
       identity: of the run (`StyleTransfer.identity`).
-      history: its rows; the last says what was spent.
+      history: its rows; the last says how far it came.
+      spent: on it, as `meter.Meter.spent` says.
       stopped: why it ended.
       total: L_total of the best image as the optimizer has it, with values beyond [0, 1].
       saved_total: L_total of the same image as 8 bits hold it, clipped and rounded; None where
@@ -174,6 +176,7 @@ def manifest(
         "iterations": history[-1]["iteration"],
         "evaluations": history[-1]["evaluations"],
         "seconds": history[-1]["seconds"],
+        **spent,
         "total": total,
         "saved_total": saved_total,
         "history": list(history),

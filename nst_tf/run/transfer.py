@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from nst_tf.recipe import layers, presets
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent, record, schedule
 from nst_tf.run.descent import Progress
+from nst_tf.run.meter import Meter
 from nst_tf.run.record import Result, Step
 from nst_tf.run.schedule import Schedule, Stage
 from nst_tf.run.workshop import Workshop
@@ -60,6 +60,7 @@ class _Track:
       stopping: whether it is to end after the current step.
       history: a row an iteration.
       snapshots: by iteration.
+      spent: as `Meter.spent`, up to the last row.
       saved_total: the loss of an image as saved, with that image's progress.
     """
 
@@ -69,6 +70,7 @@ class _Track:
     stopping: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: dict[int, Image.Image] = field(default_factory=dict)
+    spent: dict[str, float | int | None] = field(default_factory=dict)
     saved_total: tuple[Progress, float | None] | None = None
 
 
@@ -277,6 +279,7 @@ class StyleTransfer:
             record.manifest(
                 self.identity,
                 list(track.history),
+                track.spent,
                 track.stopped,
                 float(progress.best.loss),
                 self._saved_total(progress),
@@ -290,10 +293,11 @@ class StyleTransfer:
             for callback in self._callbacks:
                 callback.on_begin(self)
                 ending.callback(callback.on_end, self)
-            began = time.perf_counter()
+            meter = Meter()
             for progress in self._descend(track):
-                step = Step.of_progress(progress, time.perf_counter() - began)
+                step = Step.of_progress(progress, meter.seconds)
                 track.history.append(step.row())
+                track.spent = meter.spent()
                 if self._keep_snapshots and self.settings.snapshot_due(step.iteration):
                     track.snapshots[step.iteration] = step.image
                 for callback in self._callbacks:

@@ -1,15 +1,16 @@
-"""Progress bars: of one run, and of many jobs."""
+"""Progress bars: of one run, of many jobs, of a share of something."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 from tqdm.auto import tqdm
 
-from nst_tf.run.jobs import Job
+from nst_tf.run.jobs import Work
 from nst_tf.run.record import Step
 from nst_tf.run.transfer import Callback, StyleTransfer
 
@@ -55,6 +56,33 @@ class ProgressBar(Callback):
         self._bar.close()
 
 
+@contextlib.contextmanager
+def share_bar(
+    shown: bool = True, stream: TextIO | None = None
+) -> Iterator[Callable[[float], None]]:
+    """A bar for work that tells what share of it is done.
+
+        with share_bar() as report:
+            methods.transfer("quilting", content, style, report=report)
+
+    Args:
+      shown: False to show none.
+      stream: where to; None is standard error.
+    """
+    with tqdm(
+        total=1.0,
+        file=stream or sys.stderr,
+        disable=not shown,
+        dynamic_ncols=True,
+        bar_format="{percentage:3.0f}% {bar:12} [{elapsed}<{remaining}]",
+    ) as bar:
+
+        def report(share: float) -> None:
+            bar.update(share - bar.n)
+
+        yield report
+
+
 class JobsBar:
     """One bar over all jobs, a `jobs.Observer`; its unit is what ends a run, evaluations or
     iterations.
@@ -69,7 +97,7 @@ class JobsBar:
     """
 
     def __init__(
-        self, jobs: Sequence[Job], shown: bool = True, stream: TextIO | None = None
+        self, jobs: Sequence[Work], shown: bool = True, stream: TextIO | None = None
     ) -> None:
         self._lengths = {job.name: job.length for job in jobs}
         self._done = dict.fromkeys(self._lengths, 0)
@@ -96,11 +124,11 @@ class JobsBar:
         """The bar as it would be drawn now."""
         return str(self._bar)
 
-    def update(self, name: str, done: int, loss: float) -> None:
+    def update(self, name: str, done: int, loss: float | None) -> None:
         """A job has come so far."""
         with self._lock:
             self._done[name] = max(self._done[name], min(done, self._lengths[name]))
-            self._move(f", {name}: loss {loss:.3g}")
+            self._move(f", {name}" + ("" if loss is None else f": loss {loss:.3g}"))
 
     def finish(self, name: str) -> None:
         """A job is done, however early."""

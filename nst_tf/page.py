@@ -1,4 +1,4 @@
-"""The page of an experiment: one file of HTML that holds its pictures, plots and tables."""
+"""A page of pictures, plots and tables: one file of HTML that holds them all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,8 +86,9 @@ class Page:
       notes: in fainter letters.
       plots: SVG, from `plot`.
       table: the first line is its head.
-      settings: in words.
+      settings: in words; what is not in them is in the file `record`.
       width: of a picture, in pixels, where there is room.
+      figures_first: whether table and plots come before the pictures.
     """
 
     title: str
@@ -96,7 +98,9 @@ class Page:
     plots: Sequence[str] = ()
     table: Sequence[Sequence[str]] = ()
     settings: str = ""
+    record: str = "run.json"
     width: int = 256
+    figures_first: bool = False
     version: str = field(default=__version__, init=False)
 
     def write(self, path: Path) -> None:
@@ -106,7 +110,7 @@ class Page:
           NSTError: jinja2 is missing.
           FileError: it cannot be written there.
         """
-        template = _jinja().from_string(assets.EXPERIMENT.read_text())
+        template = _jinja().from_string(assets.PAGE.read_text())
         files.write(path, template.render(page=self))
 
 
@@ -140,12 +144,47 @@ def plot(
     axes.grid(True, which="both", alpha=0.2)
     if len(curves) > 1:
         axes.legend(fontsize=8)
+    return _svg(figure, title, x, y, *curves)
+
+
+def scatter(
+    title: str,
+    x: str,
+    y: str,
+    dots: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+) -> str:
+    """Dots, and a larger one at the medians of each kind, as SVG.
+
+    Args:
+      title: above them.
+      x: the label of the horizontal axis; y: likewise.
+      dots: x and y values by the kind's name.
+
+    Raises:
+      NSTError: matplotlib is missing.
+    """
+    matplotlib = _matplotlib()
+    figure = matplotlib.figure.Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, (xs, ys)) in enumerate(dots.items()):
+        colour, shape = f"C{number % 10}", "os^Dv"[number // 10 % 5]
+        axes.scatter(xs, ys, s=10, alpha=0.35, color=colour, marker=shape, linewidths=0)
+        middle = statistics.median(xs), statistics.median(ys)
+        axes.scatter(*middle, s=70, color=colour, marker=shape, edgecolors="white", label=name)
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.grid(True, alpha=0.2)
+    figure.legend(fontsize=8, loc="outside right upper")
+    return _svg(figure, title, x, y, *dots)
+
+
+def _svg(figure: Any, *words: str) -> str:
+    """A figure as an element for a page; the words tell it from others there."""
     svg = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
+    with _matplotlib().rc_context({"svg.hashsalt": words[0], "svg.fonttype": "path"}):
         figure.savefig(svg, format="svg", metadata={"Date": None})
     text = svg.getvalue()
     # Names of its own for what several plots on a page would otherwise all call the same.
-    own = hashlib.sha256("\0".join((title, x, y, *curves)).encode()).hexdigest()[:8]
+    own = hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
     text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{own}-", text)
     return text[text.index("<svg") :]
 
@@ -177,7 +216,7 @@ def _jinja() -> Any:
 
 
 def _missing(name: str) -> NSTError:
-    return NSTError(f"experiments need {name}: pip install 'nst_tf[experiments]'")
+    return NSTError(f"pages need {name}: pip install 'nst_tf[experiments]'")
 
 
 def short(value: Any) -> str:

@@ -1,0 +1,38 @@
+"""What a run took: against the process's own accounts."""
+
+import resource
+import time
+
+import numpy as np
+import pytest
+
+from nst_tf.run.meter import Meter
+
+
+def test_processor_time_is_not_time():
+    meter = Meter()
+    time.sleep(0.2)
+    spent = meter.spent()
+    assert meter.seconds >= 0.2
+    assert spent["cpu_seconds"] < 0.1
+
+
+def test_processor_time_is_that_of_the_process():
+    before, meter = resource.getrusage(resource.RUSAGE_SELF), Meter()
+    while meter.spent()["cpu_seconds"] < 0.1:
+        pass
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert used == pytest.approx(0.1, abs=0.05)
+
+
+def test_peak_memory_is_that_of_the_time_since():
+    """What was taken and given back before does not count; what was, since then, does."""
+    np.ones(400 << 17).sum()  # 400 MiB
+    meter = Meter()
+    least = meter.spent()["peak_memory"]
+    if least is None:
+        pytest.skip("the system does not tell the peak")
+    np.ones(200 << 17).sum()
+    most = meter.spent()["peak_memory"]
+    assert most - least == pytest.approx(200 << 20, rel=0.1)
