@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from absl import flags
 
 from nst_tf import files
 from nst_tf.apps import command, run_flags
+from nst_tf.classical import methods as classical
 from nst_tf.errors import FileError, NSTError
 from nst_tf.pictures import images, initial
 from nst_tf.recipe import presets
@@ -28,9 +30,15 @@ hashes and the loss history. Ctrl-C once stops after the current step and saves 
 
     nst-tf stylize photo.jpg painting.jpg -o out.png --size=512
     nst-tf stylize photo.jpg one.jpg two.jpg -o out.png --style_blend=3,1
+    nst-tf stylize photo.jpg painting.jpg -o out.png --method=quilting
 
 Flags that are not given keep the preset's value.
 """
+
+
+#: Optimisation with a network, among the methods; and the flags that the others take, too.
+_GATYS = "gatys"
+_OF_ALL = ("method", "output", "o", "sheet", "bits", "size", "seed", "quiet")
 
 
 def define_flags() -> flags.FlagValues:
@@ -49,6 +57,14 @@ def define_flags() -> flags.FlagValues:
     )
     flags.DEFINE_boolean(
         "film_curve", False, "Draw the loss beside the film's picture.", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "method",
+        _GATYS,
+        [_GATYS, *classical.TRANSFERS],
+        "How: by optimisation with a network, or by a method from before neural networks, which "
+        "takes --size and --seed alone.",
+        flag_values=values,
     )
     flags.DEFINE_enum(
         "preset",
@@ -80,6 +96,8 @@ def main(argv: list[str]) -> int:
     output = Path(values.output)
     _check_targets(values, settings, arguments)
 
+    if values.method != _GATYS:
+        return _classical(values, settings, arguments)
     command.import_tensorflow()
     from nst_tf.run.transfer import StyleTransfer
     from nst_tf.watch.watchers import Filming, Watchers
@@ -114,12 +132,42 @@ def main(argv: list[str]) -> int:
             failure, result = error, run.result()  # whatever went wrong, the image is saved
     result.save(output, values.bits)
     print(f"{output}: {_summary(result)}")
-    if values.sheet:
-        images.save(images.side_by_side([run.content, *run.styles, result.array]), values.sheet)
-        print(f"{values.sheet}: content | style | result")
+    _save_sheet(values.sheet, [run.content, *run.styles, result.array])
     if failure:
         raise failure
     return command.INTERRUPTED if result.stopped == "interrupted" else 0
+
+
+def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str]) -> int:
+    """Paints by a method from before neural networks."""
+    for flag in (values[name] for name in values):
+        if flag.name not in _OF_ALL and flag.value != flag.default:
+            raise command.UsageError(
+                f"--method={values.method} knows no --{flag.name}: leave it out"
+            )
+    if len(arguments) > 2:
+        raise command.UsageError(f"--method={values.method} takes one style image: name one")
+    command.import_tensorflow()
+    from nst_tf.run import classical_work
+    from nst_tf.watch.progress_bar import share_bar
+
+    output = Path(values.output)
+    content, style = arguments
+    work = classical_work.Painting(
+        values.method, values.method, content, style, settings.size, output, settings.seed
+    )
+    with share_bar(shown=not values.quiet) as report:
+        manifest = classical_work.make(work, report, values.bits)
+    print(f"{output}: {manifest['paper']}; {manifest['seconds']:.0f} s")
+    pictures = [images.load(path, settings.size) for path in (content, style)]
+    _save_sheet(values.sheet, [*pictures, images.load(output)])
+    return 0
+
+
+def _save_sheet(path: str | None, pictures: list[np.ndarray]) -> None:
+    if path:
+        images.save(images.side_by_side(pictures), path)
+        print(f"{path}: content | style | result")
 
 
 def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[str]) -> None:

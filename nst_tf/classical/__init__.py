@@ -1,0 +1,1 @@
+"""Texture synthesis and transfer before neural networks: NumPy and SciPy, no TensorFlow."""

@@ -1,0 +1,164 @@
+"""A picture by a method from before neural networks, as work that `jobs.Jobs` shares out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_tf import files
+from nst_tf.classical import methods
+from nst_tf.classical.checks import Report
+from nst_tf.pictures import images
+from nst_tf.run import record
+from nst_tf.run.jobs import Manifest, Worker, done_before
+from nst_tf.run.meter import Meter
+from nst_tf.version import __version__
+
+#: Steps of a piece of work: hundredths.
+_LENGTH = 100
+
+
+class _StoppedError(Exception):
+    """Ends a method in the middle of its work."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A photo painted by one of `methods.TRANSFERS`; a kind of `jobs.Work`.
+
+    Attributes:
+      name: tells it from others.
+      method: one of `methods.TRANSFERS`.
+      content: path of the content image.
+      style: path of the style image.
+      size: longer side in pixels, of both; None for the content's own.
+      output: path of the picture; the manifest goes beside it.
+      seed: of what is drawn at random.
+    """
+
+    name: str
+    method: str
+    content: str
+    style: str
+    size: int | None
+    output: Path
+    seed: int = 0
+    length = _LENGTH
+
+    def run(self, worker: Worker) -> Manifest | None:
+        """As `jobs.Work.run`."""
+        return _once(self, worker)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells it from others, as plain values."""
+        content, _ = self._pictures()
+        return {
+            "method": self.method,
+            "seed": self.seed,
+            "image": {"height": content.shape[0], "width": content.shape[1]},
+            "content": record.identity_of(self.content),
+            "styles": [record.identity_of(self.style)],
+        }
+
+    def paint(self, report: Report) -> np.ndarray:
+        """The picture, float32 [height, width, 3]; tells `report` the share that is done."""
+        return methods.transfer(self.method, *self._pictures(), seed=self.seed, report=report)
+
+    def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        content = images.load(self.content, self.size)
+        return content, images.load(self.style, self.size or max(content.shape[:2]))
+
+
+@dataclass(frozen=True)
+class Texture:
+    """More of a texture, by one of `methods.SYNTHESES`; a kind of `jobs.Work`.
+
+    Attributes:
+      name: tells it from others.
+      method: one of `methods.SYNTHESES`.
+      texture: path of the texture, which is taken as it is.
+      size: of the result in pixels, height and width.
+      output: path of the picture; the manifest goes beside it.
+      seed: of what is drawn at random.
+    """
+
+    name: str
+    method: str
+    texture: str
+    size: int
+    output: Path
+    seed: int = 0
+    length = _LENGTH
+
+    def run(self, worker: Worker) -> Manifest | None:
+        """As `jobs.Work.run`."""
+        return _once(self, worker)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells it from others, as plain values."""
+        return {
+            "method": self.method,
+            "seed": self.seed,
+            "image": {"height": self.size, "width": self.size},
+            "texture": record.identity_of(self.texture),
+        }
+
+    def paint(self, report: Report) -> np.ndarray:
+        """The picture, float32 [size, size, 3]; tells `report` the share that is done."""
+        texture = images.load(self.texture)
+        return methods.synthesize(
+            self.method, texture, self.size, self.size, seed=self.seed, report=report
+        )
+
+
+def make(work: Painting | Texture, report: Report, bits: int = 8) -> Manifest:
+    """Makes a picture and writes it, with its manifest beside it, whatever was there before.
+
+    Args:
+      work: to be done.
+      report: told the share of it that is done; what it raises ends the work.
+      bits: of the file, a channel.
+
+    Returns:
+      The manifest.
+
+    Raises:
+      NSTError: a bad picture, or SciPy is missing.
+      FileError: it cannot be written there.
+    """
+    manifest_path = work.output.with_suffix(".json")
+    manifest_path.unlink(missing_ok=True)
+    identity, meter = work.identity, Meter()
+    made = work.paint(report)
+    manifest = {
+        "nst_tf": __version__,
+        **identity,
+        "paper": methods.METHODS[work.method].paper,
+        "seconds": round(meter.seconds, 4),
+        **meter.spent(),
+    }
+    images.save(made, work.output, bits)
+    # The manifest comes last and says that the rest is there.
+    files.write(manifest_path, json.dumps(manifest, indent=1))
+    return manifest
+
+
+def _once(work: Painting | Texture, worker: Worker) -> Manifest | None:
+    if (done := done_before(work.output, work.identity)) is not None:
+        return done
+
+    def report(share: float) -> None:
+        worker.report(work.name, round(_LENGTH * share), None)
+        if worker.stopping:
+            raise _StoppedError
+
+    try:
+        return make(work, report)
+    except _StoppedError:
+        return None
