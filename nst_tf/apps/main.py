@@ -12,6 +12,8 @@ from nst_tf.apps import command
 APPS = {
     "stylize": "paint a photo in the style of one or more paintings",
     "experiment": "the figures that people make of the algorithm, each with a page",
+    "judge": "measure how good results are; compare methods on many pairs",
+    "vote": "a page that asks people which of two results is better, and the count",
     "plot": "draw the loss curves of a finished run",
     "export": "write the feature model as a SavedModel",
     "verify-export": "check a SavedModel in a process that has only TensorFlow",

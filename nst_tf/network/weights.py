@@ -74,6 +74,11 @@ def known_means(weights: Weights) -> dict[str, np.ndarray] | None:
     return next((means for known, means in bundled if known == fingerprint(weights)), None)
 
 
+def is_vgg19(weights: Weights) -> bool:
+    """Whether it is ImageNet's VGG19, in whatever file, by the fingerprint of its first layer."""
+    return fingerprint(weights) == _read_means(assets.VGG19_MEANS)[0]
+
+
 def _read_means(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     with np.load(path, allow_pickle=False) as archive:
         means = {name: archive[name] for name in layers.NAMES if name in archive}

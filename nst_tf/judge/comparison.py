@@ -1,0 +1,104 @@
+"""Methods compared on a protocol: what is to be painted, what is to be judged, what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nst_tf.judge import table
+from nst_tf.judge.judging import Judging
+from nst_tf.judge.measures import COSTS
+from nst_tf.judge.methods import Method
+from nst_tf.judge.protocol import Protocol
+from nst_tf.judge.table import Judged, Row
+from nst_tf.run.jobs import Manifest, Work
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared with what.
+
+    Attributes:
+      protocol: the pairs of pictures.
+      methods: the rows.
+      folder: for pictures and measures.
+      networks: those that judge: what `weights.load` takes, by label.
+    """
+
+    protocol: Protocol
+    methods: Sequence[Method]
+    folder: Path
+    networks: Mapping[str, str]
+
+    def paintings(self, changes: Mapping[str, Mapping[str, Any]]) -> list[Work]:
+        """What makes the pictures, a method after the other.
+
+        Args:
+          changes: fields of `Settings` by preset; those of "" are for methods without one.
+        """
+        works = [
+            method.work(pair, self.folder, self.protocol.size, changes.get(method.preset or "", {}))
+            for method in self.methods
+            for pair in self.protocol.pairs
+        ]
+        return [work for work in works if work is not None]
+
+    def judgings(self) -> list[Judging]:
+        """What judges the pictures that are there, a pair after the other."""
+        return [
+            Judging(
+                f"{method.name}/{pair.name}",
+                method,
+                pair,
+                self.protocol.size,
+                method.picture(pair, self.folder),
+                tuple(self.networks.items()),
+                # A row of results may have a name that no folder can have.
+                self.folder / "judged" / f"{number:02}" / f"{pair.name}.json",
+            )
+            for pair in self.protocol.pairs
+            for number, method in enumerate(self.methods)
+            if method.still or method.picture(pair, self.folder).is_file()
+        ]
+
+    def judged(self, manifests: Mapping[str, Manifest]) -> list[Judged]:
+        """The results with their measures, and with what making them took.
+
+        Args:
+          manifests: of the judgings, by their names.
+        """
+        return [
+            Judged(
+                judging.method,
+                judging.pair,
+                {**manifests[judging.name]["measures"], **_costs(judging.result)},
+            )
+            for judging in self.judgings()
+            if judging.name in manifests
+        ]
+
+    def rows(self, judged: Sequence[Judged]) -> list[Row]:
+        """The table (`table.rows`)."""
+        return table.rows(self.methods, judged, self.protocol.pairs, list(self.networks))
+
+    def missing(self) -> list[Path]:
+        """The results that are not there."""
+        pictures = [
+            method.picture(pair, self.folder)
+            for method in self.methods
+            if not method.still
+            for pair in self.protocol.pairs
+        ]
+        return [picture for picture in pictures if not picture.is_file()]
+
+
+def _costs(picture: Path) -> dict[str, float | None]:
+    """What making a picture took, where its manifest says so."""
+    try:
+        manifest = json.loads(picture.with_suffix(".json").read_text())
+        return {measure.key: manifest.get(measure.key) for measure in COSTS}
+    except (OSError, ValueError, AttributeError):
+        return {}

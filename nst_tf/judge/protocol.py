@@ -1,0 +1,111 @@
+"""Which pairs of pictures methods are compared on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nst_tf import assets
+from nst_tf.errors import PictureError, SettingsError
+from nst_tf.pictures import folders
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A content image and a style image."""
+
+    content: Path
+    style: Path
+
+    @property
+    def name(self) -> str:
+        """Of the pair's files: CONTENT--STYLE."""
+        return f"{self.content.stem}--{self.style.stem}"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Every content image in the style of every style image, at one size.
+
+    Attributes:
+      name: of the list.
+      size: longer side of every picture in pixels.
+      contents: paths of the content images.
+      styles: paths of the style images.
+    """
+
+    name: str
+    size: int
+    contents: tuple[Path, ...]
+    styles: tuple[Path, ...]
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """All of them, those of one content image after the other: what is compiled for its size
+        serves them all."""
+        return [Pair(content, style) for content in self.contents for style in self.styles]
+
+
+def names() -> tuple[str, ...]:
+    """Of the lists that the package brings along (`assets/protocols.json`)."""
+    return tuple(_lists())
+
+
+def load(
+    name: str,
+    pictures: str | None = None,
+    contents: str | None = None,
+    styles: str | None = None,
+    size: int | None = None,
+) -> Protocol:
+    """A protocol: its list, with pictures of a folder, or folders of one's own in place of lists.
+
+    Args:
+      name: of the list: `small` (8 x 5 pairs at 512 pixels) or `full` (20 x 10 at 256).
+      pictures: the folder that the list's pictures lie in; None for the bundled pair of pictures.
+      contents: a folder or pattern whose pictures stand in for the list's; likewise styles.
+      size: in place of the list's.
+
+    Raises:
+      SettingsError: no such list, or two pictures of one name.
+      PictureError: pictures that are not there.
+    """
+    if name not in names():
+        raise SettingsError(f"no protocol {name!r}: use one of {', '.join(names())}")
+    listed = _lists()[name]
+    return Protocol(
+        name,
+        size or int(listed["size"]),
+        _choose(contents, pictures, listed["contents"], assets.SCENE),
+        _choose(styles, pictures, listed["styles"], assets.PAINTING),
+    )
+
+
+def _choose(
+    own: str | None, pictures: str | None, listed: Sequence[str], bundled: Path
+) -> tuple[Path, ...]:
+    if own is not None:
+        paths = [Path(path) for path in folders.files(own) if not Path(path).name.startswith(".")]
+    elif pictures is None:
+        paths = [bundled]
+    else:
+        paths = [Path(pictures) / name for name in listed]
+        missing = [str(path) for path in paths if not path.is_file()]
+        if missing:
+            raise PictureError(
+                f"{len(missing)} of the protocol's {len(paths)} pictures are not there: "
+                f"{', '.join(missing)}"
+            )
+    stems = [path.stem for path in paths]
+    for path in paths:
+        if stems.count(path.stem) > 1:
+            raise SettingsError(f"two pictures are called {path.stem}: give each its own name")
+    return tuple(paths)
+
+
+def _lists() -> dict[str, dict[str, Any]]:
+    lists: dict[str, dict[str, Any]] = json.loads(assets.PROTOCOLS.read_text())
+    return lists

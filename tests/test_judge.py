@@ -1,0 +1,219 @@
+"""`nst-tf judge`: the measures together, single pictures, a protocol, the page."""
+
+import csv
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from nst_tf import assets
+from nst_tf.apps.main import main
+from nst_tf.judge.measures import OTHERS, Judge, style_measures
+from nst_tf.network import weights as weights_module
+from nst_tf.pictures import images
+
+PAIR = [str(assets.SCENE), str(assets.PAINTING)]
+PROTOCOL = [
+    "--protocol=small",
+    "--methods=gatys2016,reinhard",
+    "--weights=mini",
+    "--judges=mini,random",
+    "--size=64",
+    "--evaluations=3",
+    "--quiet",
+]
+
+
+def judge(*arguments):
+    return main(["judge", *map(str, arguments)])
+
+
+def read_csv(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def measured():
+    made = Judge({"mini": weights_module.load("mini")})
+    return made, images.load(assets.SCENE, 64), images.load(assets.PAINTING, 64)
+
+
+def test_every_measure_has_a_column(measured):
+    made, content, style = measured
+    found = made(0.5 * content + 0.5 * images.cover(style, *content.shape[:2]), content, style)
+    assert set(found) == {measure.key for measure in (*style_measures("mini"), *OTHERS)}
+    for measure in (*style_measures("mini"), *OTHERS):
+        assert measure.help.endswith(".")
+
+
+def test_identity_keeps_all_and_gains_nothing(measured):
+    made, content, style = measured
+    found = made(content, content, style)
+    assert [found[key] for key in ("gram@mini", "w2@mini")] == [0, 0]
+    assert found["ssim"] == pytest.approx(1, abs=1e-12)
+    assert [found[key] for key in ("cfsd", "edges_lost", "edges_added")] == [0, 0, 0]
+
+
+def test_the_painting_gains_all(measured):
+    made, _, style = measured
+    other = images.load(assets.SCENE, 64)
+    content = images.cover(other, *style.shape[:2])
+    found = made(style, content, style)
+    assert [found[key] for key in ("gram@mini", "w2@mini")] == [1, 1]
+    assert found["palette"] == pytest.approx(0, abs=1e-9)
+    assert found["outside"] == 0
+
+
+def test_nothing_is_kept_of_another_pair(measured):
+    """Content and style are measured once and kept: not for longer than they last."""
+    made, content, style = measured
+    first = made(content, style=style, content=np.flipud(content))
+    made(style, style, content)
+    assert made(content, style=style, content=np.flipud(content)) == first
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("judged")
+    assert judge(*PROTOCOL, f"--out={folder}") == 0
+    return folder
+
+
+def test_the_table_has_its_rows(out, capsys):
+    rows = read_csv(out / "results.csv")
+    assert [row["method"] for row in rows] == ["identity", "style", "gatys2016@mini", "reinhard"]
+    assert {row["content"] for row in rows} == {"scene.png"}
+    identity, style, gatys, _ = rows
+    assert float(identity["ssim"]) == pytest.approx(1)
+    assert float(identity["w2@random"]) == 0
+    assert float(style["palette"]) < 1
+    assert 0 < float(gatys["gram@mini"]) < 1
+    assert float(gatys["peak_memory"]) > 1e8
+    assert identity["seconds"] == ""
+    record = json.loads((out / "judge.json").read_text())
+    assert [row["method"] for row in record["table"]] == [row["method"] for row in rows]
+    assert record["table"][2]["medians"]["ssim"][0] == float(gatys["ssim"])
+    assert record["settings of gatys2016"] == {"size": 64, "evaluations": 3}
+    table = read_csv(out / "table.csv")
+    assert table[2]["gram@mini"] == gatys["gram@mini"]
+
+
+def test_the_page_shows_them(out):
+    page = (out / "index.html").read_text()
+    assert page.count("<img") >= 4 + 2 * 3  # the contact sheet, and two results with their pair
+    assert page.count("<svg") == 2
+    for word in ("identity", "gatys2016@mini", "Worst, 1", "scene--painting"):
+        assert word in page
+    assert page.index("<table") < page.index("<img")
+
+
+def test_it_goes_on_where_it_was(out, capsys):
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*--*")}
+    assert judge(*PROTOCOL, f"--out={out}") == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*--*")} == before
+    assert "style gained, Gram, mini" in capsys.readouterr().out
+
+
+def test_a_picture_that_changed_is_judged_again(out, tmp_path):
+    shutil.copytree(out, tmp_path / "copy")
+    picture = tmp_path / "copy" / "reinhard" / "scene--painting.png"
+    ssim = float(read_csv(tmp_path / "copy" / "results.csv")[3]["ssim"])
+    images.save(1 - images.load(picture), picture)
+    assert judge(*PROTOCOL, f"--out={tmp_path / 'copy'}") == 0
+    assert float(read_csv(tmp_path / "copy" / "results.csv")[3]["ssim"]) < ssim - 0.5
+
+
+@pytest.mark.slow
+def test_two_processes_say_the_same(out, tmp_path):
+    assert judge(*PROTOCOL, f"--out={tmp_path}", "--workers=2") == 0
+    costs = ("seconds", "cpu_seconds", "peak_memory")
+    for one, two in zip(
+        read_csv(out / "results.csv"), read_csv(tmp_path / "results.csv"), strict=True
+    ):
+        for key in one.keys() - set(costs):
+            if "@" in key or key in ("cfsd", "ssim"):
+                assert float(two[key]) == pytest.approx(float(one[key]), abs=0.02)
+            elif key in ("method", "content", "style"):
+                assert two[key] == one[key]
+
+
+def test_results_of_another_program(out, tmp_path, capsys):
+    """A row of a folder: judged as our own, or said to be missing."""
+    others = tmp_path / "others"
+    others.mkdir()
+    shutil.copy(out / "reinhard" / "scene--painting.png", others / "scene--painting.png")
+    arguments = ["--protocol=small", "--judges=mini", "--size=64", "--quiet", f"--out={tmp_path}"]
+    assert judge(*arguments, f"--results=theirs={others},none={out}") == 2
+    written = capsys.readouterr().out
+    assert f"missing: {out}/scene--painting.png" in written
+    rows = {row["method"]: row for row in read_csv(tmp_path / "results.csv")}
+    assert list(rows) == ["identity", "style", "theirs"]
+    own = {row["method"]: row for row in read_csv(out / "results.csv")}["reinhard"]
+    assert rows["theirs"]["ssim"] == own["ssim"]
+    assert f"No result {out}/scene--painting.png" in (tmp_path / "index.html").read_text()
+
+
+def test_single_pictures(out, tmp_path, capsys):
+    result = out / "gatys2016@mini" / "scene--painting.png"
+    assert judge(*PAIR, result, tmp_path / "gone.png", "--judges=mini", "--quiet") == 2
+    written = capsys.readouterr().out
+    assert str(result) in written
+    assert f"missing: {tmp_path}/gone.png" in written
+    value = float(read_csv(out / "results.csv")[2]["ssim"])
+    line = next(line for line in written.splitlines() if line.startswith("SSIM"))
+    assert f"{value:.3g}" in line.split()
+
+
+def test_another_size_is_refused_by_name(out, tmp_path, capsys):
+    good = out / "reinhard" / "scene--painting.png"
+    images.save(images.load(good, 48), tmp_path / "small.png")
+    assert judge(*PAIR, good, tmp_path / "small.png", "--judges=mini", "--quiet") == 2
+    assert f"{tmp_path}/small.png has 48x36 pixels, its content image" in capsys.readouterr().err
+    images.save(images.resize(images.load(good), 64, 64), tmp_path / "square.png")
+    assert judge(*PAIR, tmp_path / "square.png", "--judges=mini", "--quiet") == 2
+    assert "square.png has 64x64 pixels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name CONTENT STYLE RESULT..., or a --protocol"),
+        (PAIR, "name CONTENT STYLE RESULT..., or a --protocol"),
+        ([*PAIR, "nowhere.png"], "none of the results is there: nowhere.png"),
+        (["--protocol=small", "--methods=quilting"], "--out=DIR"),
+        (["--protocol=small", "photo.jpg", "--out=x"], "leave out photo.jpg"),
+        (["--protocol=small", "--out={}", "--results=theirs"], "say NAME=DIR"),
+        (["--protocol=small", "--out={}", "--methods=crisps"], "no method 'crisps': use"),
+        (["--protocol=small", "--out={}", "--pictures=/none"], "8 of the protocol's 8 pictures"),
+        (["--protocol=large", "--out={}"], "should be one of"),
+    ],
+)
+def test_what_cannot_be(arguments, words, tmp_path, capsys):
+    assert judge(*(argument.format(tmp_path) for argument in arguments)) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
+
+
+def test_help_names_every_method(capsys):
+    assert judge("--help") == 0
+    written = capsys.readouterr().out
+    for word in ("gatys2016", "quilting", "--protocol", "--judges", "identity"):
+        assert word in written
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(out, tmp_path):
+    """What Chromium makes of it: pictures with pixels, no error."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium")
+    shot = tmp_path / "page.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    command = [chromium, *flags, f"--user-data-dir={tmp_path}/profile", f"--screenshot={shot}"]
+    command += ["--window-size=1400,1200", (out / "index.html").as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert np.std(images.load(shot)) > 0.05
