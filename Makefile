@@ -18,7 +18,9 @@ WEIGHTS ?= auto
 # Processes that share the tests; each takes up to 3 GB. A process gets its share of the tests in
 # their order, so that what a file's tests have in common is made once, and at the end takes over
 # half of what the slower one has left.
+# Each computes on one thread: more of them than cores only wait for each other.
 PROCESSES ?= 2
+PYTEST := TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 TOGETHER := --numprocesses=$(PROCESSES) --dist=worksteal
 
 # tensorflow-addons ends with Python 3.11: the first of these that is there and not newer
@@ -38,11 +40,11 @@ demo: $(VENV)/installed
 	@echo "The pastiche is demo/pastiche.png; demo/sheet.png shows content | style | result."
 
 test: check
-	$(BIN)/python -m pytest $(TOGETHER) --cov=nst_tf --cov-report=term:skip-covered
+	$(PYTEST) $(TOGETHER) --cov=nst_tf --cov-report=term:skip-covered
 	NST_TF_WEIGHTS=mini $(BIN)/python -m pytest --nbmake notebooks
 
 quick: $(VENV)/tested
-	$(BIN)/python -m pytest $(TOGETHER) -m "not slow"
+	$(PYTEST) $(TOGETHER) -m "not slow"
 
 check: $(VENV)/tested
 	$(BIN)/ruff format --check .

@@ -5,10 +5,12 @@ import threading
 
 import numpy as np
 import pytest
+import tifffile
 
 from nst_tf import assets
+from nst_tf.apps.main import main
 from nst_tf.classical import colour, methods
-from nst_tf.errors import SettingsError
+from nst_tf.errors import NSTError, SettingsError
 from nst_tf.pictures import images
 from nst_tf.run.classical_work import Painting, Texture
 from nst_tf.run.jobs import Engine, Jobs, Worker
@@ -113,6 +115,47 @@ def test_two_processes_give_the_same_pictures(tmp_path):
     for name in assets.TEXTURES:
         one, two = (images.load(tmp_path / here / f"{name}.png") for here in ("one", "two"))
         np.testing.assert_array_equal(one, two)
+
+
+def test_one_that_fails_does_not_stop_the_others(tmp_path):
+    works = [painting(tmp_path, content="nowhere.png", name="bad"), painting(tmp_path)]
+    with pytest.raises(NSTError, match=r"nowhere\.png"):
+        Jobs(works).run()
+    going = Jobs(works, keep_going=True)
+    assert set(going.run()) == {"reinhard"}
+    assert "nowhere.png" in str(going.failures["bad"])
+
+
+PAIR = [str(assets.SCENE), str(assets.PAINTING)]
+
+
+def test_the_command_paints(tmp_path, capsys):
+    out, sheet = tmp_path / "out.tif", tmp_path / "sheet.png"
+    flags = ["--method=monge-kantorovich", "--size=48", "--bits=16", f"--sheet={sheet}"]
+    assert main(["stylize", *PAIR, "-o", str(out), *flags, "--quiet"]) == 0
+    content, style = images.load(assets.SCENE, 48), images.load(assets.PAINTING, 48)
+    expected = colour.monge_kantorovich(content, style)
+    np.testing.assert_allclose(tifffile.imread(out) / 65535, expected, atol=1 / 65535)
+    assert images.load(sheet).shape[0] == 36
+    assert f"{out}: Pitié and Kokaram 2007" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([*PAIR, "--evaluations=3"], "--method=quilting knows no --evaluations: leave it out"),
+        ([*PAIR, "--film=f.mp4"], "knows no --film"),
+        ([*PAIR, PAIR[1]], "takes one style image"),
+        (["typo.jpg", PAIR[1]], "typo.jpg"),
+    ],
+)
+def test_what_the_command_refuses_and_leaves_what_was_there(arguments, words, tmp_path, capsys):
+    (tmp_path / "out.json").write_text("{}")
+    command = ["stylize", *arguments, "-o", str(tmp_path / "out.png"), "--method=quilting"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert words in error and len(error.splitlines()) == 1
+    assert (tmp_path / "out.json").read_text() == "{}"
 
 
 def test_names_that_are_none():

@@ -66,7 +66,7 @@ def test_missing_pictures_are_named(folder):
 def test_two_pictures_of_one_name_are_refused(tmp_path):
     for name in ("a.png", "a.jpg"):
         images.save(images.load(assets.SCENE, 32), tmp_path / name)
-    with pytest.raises(SettingsError, match="two pictures are called a"):
+    with pytest.raises(SettingsError, match="two pairs are called a--painting"):
         protocol.load("small", contents=str(tmp_path))
 
 
@@ -101,14 +101,67 @@ def test_names_that_cannot_be():
     with pytest.raises(SettingsError, match="the method quilting is there twice"):
         methods.choose(["quilting", "quilting"], {})
     with pytest.raises(SettingsError, match="no folder nowhere with results of other"):
-        methods.choose([], {}, {"other": "nowhere"})
+        methods.choose([], {}, [("other", "nowhere")])
 
 
-def test_networks_are_known_whatever_their_file(tmp_path, vgg19, tiny_weights):
+def test_two_pairs_of_one_name_are_refused(tmp_path):
+    """CONTENT--STYLE of a and b--c is that of a--b and c."""
+    for folder, names in (("contents", ("a", "a--b")), ("styles", ("b--c", "c"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            images.save(images.load(assets.SCENE, 32), tmp_path / folder / f"{name}.png")
+    with pytest.raises(SettingsError, match="two pairs are called a--b--c"):
+        protocol.load("small", contents=str(tmp_path / "contents"), styles=str(tmp_path / "styles"))
+
+
+def test_what_is_no_picture_is_none_of_a_folders(tmp_path):
+    images.save(images.load(assets.SCENE, 32), tmp_path / "a.PNG")
+    for name in ("README.txt", ".hidden.png", "a.json"):
+        (tmp_path / name).write_text("")
+    assert protocol.load("small", contents=str(tmp_path)).contents == (tmp_path / "a.PNG",)
+    (tmp_path / "a.PNG").unlink()
+    with pytest.raises(PictureError, match="no picture in the folder"):
+        protocol.load("small", contents=str(tmp_path))
+
+
+def test_a_size_too_small_to_judge_is_refused():
+    with pytest.raises(SettingsError, match="a size of 8 pixels is too small: 32 at least"):
+        protocol.load("small", size=8)
+
+
+def test_the_result_of_a_pair_is_the_picture_of_just_that_name(tmp_path):
+    for name in ("x--night.a.png", "x--night.csv", "x--night.json", "x--night.jpg", "y--n.png"):
+        (tmp_path / name).write_bytes(b"")
+    row = methods.choose([], {}, [("theirs", str(tmp_path))])[-1]
+    night = Pair(Path("x.jpg"), Path("night.jpg"))
+    assert row.picture(night, Path("out")) == tmp_path / "x--night.jpg"
+    assert not row.picture(Pair(Path("x.jpg"), Path("none.jpg")), Path("out")).exists()
+    (tmp_path / "x--night.webp").write_bytes(b"")
+    with pytest.raises(SettingsError, match="2 pictures called x--night"):
+        row.picture(night, Path("out"))
+
+
+def test_networks_are_known_whatever_their_file(tmp_path, random_weights, tiny_weights):
     mini = weights_module.load("mini")
-    assert methods.label_of(mini) == "mini"
-    assert methods.label_of(vgg19) == "vgg19"
-    assert methods.label_of(weights_module.random()) == "random"
-    tiny_weights.save(tmp_path / "own.npz")
+    assert methods.label(mini) == "mini"
+    assert methods.label(random_weights) == "random"
+    mini.save(tmp_path / "copy.npz")
+    random_weights.save(tmp_path / "mini.npz")
+    assert methods.label(weights_module.load(tmp_path / "copy.npz")) == "mini"
+    assert methods.label(weights_module.load(tmp_path / "mini.npz")) == "mini-file"
     # Four channels are no network that a file may hold.
-    assert methods.label_of(tiny_weights) == "tiny"
+    assert methods.label(tiny_weights) == "tiny"
+
+
+def test_vgg19_is_known_whatever_its_file(vgg19):
+    assert methods.label(vgg19) == "vgg19"
+
+
+def test_two_networks_of_one_name_are_refused(tmp_path, random_weights):
+    for folder, seed in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        weights_module.random(seed).save(tmp_path / folder / "net.npz")
+    one, two = (str(tmp_path / folder / "net.npz") for folder in "ab")
+    assert methods.labels([one, one, "mini"]) == {"net": one, "mini": "mini"}
+    with pytest.raises(SettingsError, match="two networks are called net"):
+        methods.labels([one, two])

@@ -76,6 +76,21 @@ def test_what_is_missing_is_listed(results):
     assert (empty.count, empty.failures, len(empty.missing)) == (0, None, 12)
 
 
+def test_gains_in_units_of_a_references():
+    """Of the same pair, whichever order they come in."""
+    made = [
+        judged(method, pair, gram_nepers__vgg19=gain)
+        for pair, gains in zip(PAIRS, ((1.0, 2.0), (0.5, 0.25)), strict=False)
+        for method, gain in zip((NONE, OWN_VGG), gains, strict=True)
+    ]
+    alone = judged(NONE, PAIRS[5], gram_nepers__vgg19=1.0)
+    found = table.with_ratios([*made, alone], LABELS, OWN_VGG.name)
+    assert [one.values.get("ratio@vgg19") for one in found] == [0.5, 1.0, 2.0, 1.0, None]
+    assert all("ratio@mini" not in one.values for one in found)
+    row = table.rows([NONE], found, PAIRS, LABELS, OWN_VGG.name)[0]
+    assert row.cells["ratio@vgg19"].median == 1.25
+
+
 def test_the_worst_come_first_and_the_rows_that_are_always_there_do_not():
     values = [(0.3, 0.5), (0.15, 0.9), (0.6, 0.02), (0.9, 0.9)]
     made = [

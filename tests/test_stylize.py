@@ -308,9 +308,10 @@ def test_ctrl_c_stops_after_the_step_and_saves(pictures, weights, tmp_path):
 
 
 def environment() -> dict[str, str]:
-    """This process's, with the package importable where it is not installed."""
+    """As a user has it: the package importable, no log level, and as many threads as there are."""
     paths = [str(assets.SCENE.parent.parent.parent), os.environ.get("PYTHONPATH", "")]
-    kept = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    tests = ("TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
+    kept = {key: value for key, value in os.environ.items() if key not in tests}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 

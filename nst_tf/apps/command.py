@@ -80,6 +80,19 @@ def parse(
     return arguments
 
 
+def refuse_others(values: flags.FlagValues, known: Sequence[str], what: str) -> None:
+    """Raises UsageError where a flag is set that would be ignored.
+
+    Args:
+      values: the command's flags.
+      known: names of those that are not.
+      what: the flag or the kind of call that ignores the others.
+    """
+    for flag in (values[name] for name in values):
+        if flag.name not in known and flag.value != flag.default:
+            raise UsageError(f"{what} knows no --{flag.name}: leave it out")
+
+
 def print_help(values: flags.FlagValues, usage: str, stream: TextIO) -> None:
     """Writes the usage and every flag with its meaning and default."""
     print(usage.strip(), end="\n\nFlags:\n", file=stream)

@@ -92,6 +92,8 @@ def main(argv: list[str]) -> int:
         tuple(values["values"].value),
     )
     plan = SWEEPS[name](inputs) if name in SWEEPS else None
+    if plan is None and values.logdir:
+        raise command.UsageError(f"{name} knows no --logdir: leave it out")
     folder = Path(values.out)
     files.make_folder(folder)
 

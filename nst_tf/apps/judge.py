@@ -41,6 +41,8 @@ and classical ones:
 
 #: Of a run under a protocol, where the user does not say.
 _EVALUATIONS = 200
+#: The flags that hold for single pictures; all hold for a protocol.
+_OF_PICTURES = ("judges", "weights", "out", "workers", "quiet")
 
 
 def define_flags() -> flags.FlagValues:
@@ -117,6 +119,7 @@ def main(argv: list[str]) -> int:
             raise command.UsageError(
                 "name CONTENT STYLE RESULT..., or a --protocol; --help says more"
             )
+        command.refuse_others(values, _OF_PICTURES, "judging single pictures")
         return _pictures(values, arguments)
     if arguments:
         raise command.UsageError(f"a protocol names the pictures itself: leave out {arguments[0]}")
@@ -132,11 +135,14 @@ def _pictures(values: flags.FlagValues, arguments: Sequence[str]) -> int:
     from nst_tf.judge.methods import IDENTITY, STYLE, Method
     from nst_tf.pictures import images
 
+    _check_installed(values)
     content, style, *results = arguments
     there = [result for result in results if Path(result).is_file()]
     if not there:
         raise NSTError(f"none of the results is there: {', '.join(results)}")
     size = max(images.load(there[0]).shape[:2])
+    for path in (content, style):
+        images.load(path, size)  # what cannot be read is found out at once
     protocol = Protocol("pictures", size, (Path(content),), (Path(style),))
     methods = [Method(IDENTITY), Method(STYLE)]
     methods += [Method(result, results=Path(result)) for result in dict.fromkeys(results)]
@@ -150,18 +156,18 @@ def _protocol(values: flags.FlagValues) -> int:
     protocol = protocols.load(
         values.protocol, values.pictures, values.contents, values.styles, values["size"].value
     )
-    results = dict(map(_named, values.results))
+    results = [_named(part) for part in values.results]
     files.make_folder(Path(values.out))
     command.import_tensorflow()
-    from nst_tf import page
     from nst_tf.judge import methods as methods_module
     from nst_tf.judge.comparison import Comparison
     from nst_tf.network import machine
     from nst_tf.run.jobs import Engine, Jobs
     from nst_tf.watch.progress_bar import JobsBar
 
-    page.check_installed()
-    methods = methods_module.choose(values.methods, _networks(values.weights), results)
+    _check_installed(values)
+    networks = methods_module.labels(values.weights)
+    methods = methods_module.choose(values.methods, networks, results)
     comparison = Comparison(protocol, methods, Path(values.out), _judges(values))
     changes = {"": {"seed": values["seed"].value or 0}}
     changes |= {
@@ -177,22 +183,32 @@ def _protocol(values: flags.FlagValues) -> int:
         flush=True,
     )
     with JobsBar(paintings, shown=not values.quiet) as bar:
-        painting = Jobs(
-            paintings, Engine(run_flags.tile(values), engine, dtype), values.workers, bar
-        )
+        how = Engine(run_flags.tile(values), engine, dtype)
+        painting = Jobs(paintings, how, values.workers, bar, keep_going=True)
         with command.stopping_on_ctrl_c(painting.stop):
             done = painting.run()
-    if len(done) < len(paintings):
-        return _stopped(len(paintings) - len(done), "pictures")
+    left = len(paintings) - len(done) - len(painting.failures)
+    if left:
+        print(f"{left} pictures are left: the same command goes on with them")
+        return command.INTERRUPTED
+    notes = [f"{name} could not be made: {error}" for name, error in painting.failures.items()]
+    notes += [
+        f"{name} diverged" for name, made in done.items() if made.get("stopped") == "diverged"
+    ]
     settings = {
         **{f"settings of {name}": made for name, made in changes.items() if name},
         "seed": changes[""]["seed"],
         "engine": f"{engine} in {dtype}",
     }
-    return _judge(values, comparison, settings)
+    return _judge(values, comparison, settings, notes)
 
 
-def _judge(values: flags.FlagValues, comparison: Comparison, settings: dict[str, Any]) -> int:
+def _judge(
+    values: flags.FlagValues,
+    comparison: Comparison,
+    settings: dict[str, Any],
+    notes: Sequence[str] = (),
+) -> int:
     """Judges what there is, prints the table and writes the report."""
     from nst_tf.judge import report
     from nst_tf.run.jobs import Jobs
@@ -203,32 +219,44 @@ def _judge(values: flags.FlagValues, comparison: Comparison, settings: dict[str,
         judging = Jobs(judgings, workers=values.workers, observer=bar)
         with command.stopping_on_ctrl_c(judging.stop):
             manifests = judging.run()
-    if len(manifests) < len(judgings):
-        return _stopped(len(judgings) - len(manifests), "judgements")
+    left = len(judgings) - len(manifests)
+    if left:
+        again = ": the same command goes on with them" if values.out else ""
+        print(f"{left} judgements are left{again}")
+        return command.INTERRUPTED
+    hashes = next(iter(manifests.values()))["networks"]
+    settings |= {
+        f"judge {name}": f"{source}, sha256 {hashes[name]}"
+        for name, source in comparison.networks.items()
+    }
     judged = comparison.judged(manifests)
     rows = comparison.rows(judged)
-    print(_text(report.shown(rows, list(comparison.networks))))
-    for picture in comparison.missing():
-        print(f"missing: {picture}")
+    print(_text(report.shown(rows, list(comparison.networks), comparison.reference)))
+    missing = comparison.missing()
+    notes = [*notes, *(f"missing: {picture}" for picture in missing)]
+    print(*notes, sep="\n", end="\n" if notes else "")
     if values.out:
-        print(report.write(comparison, rows, judged, settings))
-    return command.BAD_INPUT if comparison.missing() else 0
-
-
-def _networks(sources: Sequence[str]) -> dict[str, str]:
-    """Networks by the label that they have in the table."""
-    from nst_tf.judge.methods import label_of
-    from nst_tf.network import weights
-
-    return {label_of(weights.load(source)): source for source in sources}
+        print(report.write(comparison, rows, judged, settings, notes))
+    return command.BAD_INPUT if missing else 0
 
 
 def _judges(values: flags.FlagValues) -> dict[str, str]:
     """The networks that judge, VGG19 first: it knows most."""
+    from nst_tf.judge.methods import labels
+
     if values.judges == ["auto"]:
-        known = _networks([*values.weights, "auto", "mini"])
+        known = labels([*values.weights, "auto", "mini"])
         return {label: known[label] for label in ("vgg19", "mini") if label in known}
-    return _networks(values.judges)
+    return labels(values.judges)
+
+
+def _check_installed(values: flags.FlagValues) -> None:
+    from nst_tf import page
+    from nst_tf.judge import measures
+
+    measures.check_installed()
+    if values.out:
+        page.check_installed()
 
 
 def _limited(changes: dict[str, Any]) -> dict[str, Any]:
@@ -243,11 +271,6 @@ def _named(part: str) -> tuple[str, str]:
     if not (name and separator and folder):
         raise command.UsageError(f"--results={part}: say NAME=DIR")
     return name, folder
-
-
-def _stopped(left: int, what: str) -> int:
-    print(f"{left} {what} are left: the same command goes on with them")
-    return command.INTERRUPTED
 
 
 def _text(table: Sequence[Sequence[str]]) -> str:

@@ -26,7 +26,8 @@ nst-tf stylize CONTENT STYLE [STYLE ...] -o OUT [flags]
 
 Paints the picture CONTENT in the style of STYLE, or of a blend of several. Writes OUT (PNG, JPEG,
 WebP, TIFF or BMP by its suffix) and, beside it, OUT's name with .json: all settings, versions,
-hashes and the loss history. Ctrl-C once stops after the current step and saves the best image.
+hashes and the loss history. Ctrl-C once stops after the current step and saves the best image; with
+another --method than gatys there is none before the end.
 
     nst-tf stylize photo.jpg painting.jpg -o out.png --size=512
     nst-tf stylize photo.jpg one.jpg two.jpg -o out.png --style_blend=3,1
@@ -140,11 +141,7 @@ def main(argv: list[str]) -> int:
 
 def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str]) -> int:
     """Paints by a method from before neural networks."""
-    for flag in (values[name] for name in values):
-        if flag.name not in _OF_ALL and flag.value != flag.default:
-            raise command.UsageError(
-                f"--method={values.method} knows no --{flag.name}: leave it out"
-            )
+    command.refuse_others(values, _OF_ALL, f"--method={values.method}")
     if len(arguments) > 2:
         raise command.UsageError(f"--method={values.method} takes one style image: name one")
     command.import_tensorflow()
@@ -156,11 +153,11 @@ def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str
     work = classical_work.Painting(
         values.method, values.method, content, style, settings.size, output, settings.seed
     )
+    pictures = work.load()
     with share_bar(shown=not values.quiet) as report:
-        manifest = classical_work.make(work, report, values.bits)
+        manifest, made = classical_work.make(work, pictures, report, values.bits)
     print(f"{output}: {manifest['paper']}; {manifest['seconds']:.0f} s")
-    pictures = [images.load(path, settings.size) for path in (content, style)]
-    _save_sheet(values.sheet, [*pictures, images.load(output)])
+    _save_sheet(values.sheet, [*pictures, made])
     return 0
 
 

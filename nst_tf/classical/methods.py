@@ -23,6 +23,7 @@ class Method:
       transfer: the function for style transfer, `module.function` of this room; None for none.
       synthesize: likewise, for texture synthesis.
       seeded: whether its functions take a seed and a report; the others are done at once.
+      version: grows where it gives other pictures than before, so that old ones are made again.
     """
 
     help: str
@@ -30,6 +31,7 @@ class Method:
     transfer: str | None = None
     synthesize: str | None = None
     seeded: bool = True
+    version: int = 1
 
 
 #: By the name that the command line and the judge know them by.

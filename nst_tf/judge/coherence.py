@@ -113,7 +113,7 @@ def structural_distance(result: tf.Tensor, content: tf.Tensor) -> float:
         logits = tf.matmul(theirs[block], their_columns)
         change = tf.matmul(ours[block], our_columns) - logits
         total += float(tf.reduce_sum(_divergence(logits, change)))
-    return ROWS / positions * max(0.0, total)
+    return ROWS / positions * max(total, 0.0)  # in this order, nan stays
 
 
 def _divergence(logits: tf.Tensor, change: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nst_tf.judge import table
 from nst_tf.judge.judging import Judging
@@ -33,6 +34,11 @@ class Comparison:
     folder: Path
     networks: Mapping[str, str]
 
+    @property
+    def reference(self) -> str | None:
+        """The row whose gains are a unit for the others': the first of a preset."""
+        return next((method.name for method in self.methods if method.preset), None)
+
     def paintings(self, changes: Mapping[str, Mapping[str, Any]]) -> list[Work]:
         """What makes the pictures, a method after the other.
 
@@ -57,10 +63,10 @@ class Comparison:
                 method.picture(pair, self.folder),
                 tuple(self.networks.items()),
                 # A row of results may have a name that no folder can have.
-                self.folder / "judged" / f"{number:02}" / f"{pair.name}.json",
+                self.folder / "judged" / quote(method.name, "@")[-100:] / f"{pair.name}.json",
             )
             for pair in self.protocol.pairs
-            for number, method in enumerate(self.methods)
+            for method in self.methods
             if method.still or method.picture(pair, self.folder).is_file()
         ]
 
@@ -70,19 +76,22 @@ class Comparison:
         Args:
           manifests: of the judgings, by their names.
         """
-        return [
+        judged = [
             Judged(
                 judging.method,
                 judging.pair,
-                {**manifests[judging.name]["measures"], **_costs(judging.result)},
+                {**manifests[judging.name]["measures"], **_costs(judging)},
             )
             for judging in self.judgings()
             if judging.name in manifests
         ]
+        return table.with_ratios(judged, list(self.networks), self.reference)
 
     def rows(self, judged: Sequence[Judged]) -> list[Row]:
         """The table (`table.rows`)."""
-        return table.rows(self.methods, judged, self.protocol.pairs, list(self.networks))
+        return table.rows(
+            self.methods, judged, self.protocol.pairs, list(self.networks), self.reference
+        )
 
     def missing(self) -> list[Path]:
         """The results that are not there."""
@@ -95,10 +104,12 @@ class Comparison:
         return [picture for picture in pictures if not picture.is_file()]
 
 
-def _costs(picture: Path) -> dict[str, float | None]:
-    """What making a picture took, where its manifest says so."""
+def _costs(judging: Judging) -> dict[str, float | None]:
+    """What making a picture took, where it is ours and its manifest says so."""
+    if judging.method.still or judging.method.results is not None:
+        return {}
     try:
-        manifest = json.loads(picture.with_suffix(".json").read_text())
+        manifest = json.loads(judging.result.with_suffix(".json").read_text())
         return {measure.key: manifest.get(measure.key) for measure in COSTS}
     except (OSError, ValueError, AttributeError):
         return {}

@@ -94,8 +94,8 @@ def of_size(path: Path, content: np.ndarray, source: Path) -> np.ndarray:
     if result.shape != content.shape:
         (height, width), (rows, columns) = result.shape[:2], content.shape[:2]
         raise PictureError(
-            f"{path} has {width}x{height} pixels, its content image {source} {columns}x{rows}: "
-            "results are judged at the size of their content image"
+            f"{path} has {width}x{height} pixels, the content image {source}, scaled to the "
+            f"results' longer side, {columns}x{rows}: give results of its size"
         )
     return result
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from nst_tf.errors import SettingsError
+from nst_tf.errors import NSTError, SettingsError
 from nst_tf.judge import palette, structure
 from nst_tf.judge.coherence import CoherenceJudge
 from nst_tf.judge.style import Measured, StyleJudge
@@ -68,6 +69,21 @@ def style_measures(label: str) -> tuple[Measure, ...]:
     )
 
 
+def ratio_measure(label: str, reference: str) -> Measure:
+    """The column of style gained in units of what a reference gained, of the same pair.
+
+    Args:
+      label: of the network.
+      reference: name of the row that it is compared with.
+    """
+    return Measure(
+        f"ratio@{label}",
+        f"ratio of logarithms, {label}",
+        "more",
+        f"nepers gained (Gram, {label}) by those of {reference} (style.ratio_of_logarithms).",
+    )
+
+
 #: Longer side in pixels beyond which CFSD is taken of a smaller picture: its time grows with the
 #: square of the number of pixels, and would be nearly all of the judge's.
 COHERENCE_SIZE = 256
@@ -96,13 +112,13 @@ OTHERS = (
 )
 #: What making the picture took; not of results that were made elsewhere.
 COSTS = (
-    Measure("seconds", "seconds", "less", "from the first evaluation to the last."),
+    Measure("seconds", "seconds", "less", "of the run, compilation included."),
     Measure("cpu_seconds", "CPU seconds", "less", "of all threads; hardly depends on other work."),
     Measure(
         "peak_memory",
         "peak memory, MiB",
         "less",
-        "the largest resident size of the process, Python and TensorFlow included.",
+        "the largest resident size of the process meanwhile, with all that it held before.",
     ),
 )
 
@@ -167,6 +183,17 @@ class Judge:
             kept = picture, self._judges[label].measure(picture)
             self._measured[f"{kind}@{label}"] = kept
         return kept[1]
+
+
+def check_installed() -> None:
+    """Finds out before the long work whether everything can be measured.
+
+    Raises:
+      NSTError: a library is missing; says what to install.
+    """
+    for module, library in (("skimage", "scikit-image"), ("ot", "POT"), ("scipy", "scipy")):
+        if importlib.util.find_spec(module) is None:
+            raise NSTError(f"the judge needs {library}: pip install 'nst_tf[judge]'")
 
 
 def _shrunk(picture: np.ndarray) -> np.ndarray:

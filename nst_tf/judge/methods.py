@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from nst_tf.errors import SettingsError
 from nst_tf.judge.protocol import Pair
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
+from nst_tf.pictures import folders
 from nst_tf.recipe import presets
 from nst_tf.run.classical_work import Painting
 from nst_tf.run.jobs import Job, Work
@@ -46,13 +46,18 @@ class Method:
         return self.name in (IDENTITY, STYLE)
 
     def picture(self, pair: Pair, folder: Path) -> Path:
-        """Where the result of a pair lies; nowhere in the rows that are always there."""
+        """Where the result of a pair lies; nowhere in the rows that are always there.
+
+        Raises:
+          SettingsError: two pictures of a folder could be it.
+        """
         if self.results is None:
             return folder / self.name / f"{pair.name}.png"
         if not self.results.is_dir():
             return self.results
-        found = sorted(self.results.glob(f"{glob.escape(pair.name)}.*"))
-        found = [path for path in found if path.suffix != ".json"]
+        found = [path for path in folders.pictures(self.results) if path.stem == pair.name]
+        if len(found) > 1:
+            raise SettingsError(f"{self.results} has {len(found)} pictures called {pair.name}")
         return found[0] if found else self.results / f"{pair.name}.png"
 
     def work(self, pair: Pair, folder: Path, size: int, changes: Mapping[str, Any]) -> Work | None:
@@ -77,14 +82,16 @@ class Method:
 
 
 def choose(
-    names: Sequence[str], networks: Mapping[str, str], results: Mapping[str, str] | None = None
+    names: Sequence[str],
+    networks: Mapping[str, str],
+    results: Sequence[tuple[str, str]] = (),
 ) -> list[Method]:
     """The methods by their names: presets (one row for each network) and classical ones.
 
     Args:
       names: of them.
       networks: what `weights.load` takes, by label.
-      results: folders of pictures that were made elsewhere, by the row's name.
+      results: names of rows of pictures that were made elsewhere, and their folders.
 
     Returns:
       The rows, with those of identity and style first.
@@ -103,7 +110,7 @@ def choose(
         elif name not in (IDENTITY, STYLE):
             known = ", ".join((*presets.PRESETS, *classical.TRANSFERS))
             raise SettingsError(f"no method {name!r}: use {known}")
-    for name, folder in (results or {}).items():
+    for name, folder in results:
         if not Path(folder).is_dir():
             raise SettingsError(f"no folder {folder} with results of {name}")
         rows.append(Method(name, results=Path(folder)))
@@ -114,10 +121,33 @@ def choose(
     return rows
 
 
-def label_of(weights: Weights) -> str:
-    """What a network is called in the table: `vgg19` and `mini` are known whatever their file."""
-    if weights.kind in ("mini", "random"):
+def label(weights: Weights) -> str:
+    """What a network is called in the table: `vgg19` and `mini` are known whatever their file.
+
+    Args:
+      weights: of the network.
+    """
+    if weights.kind == "random":
         return weights.kind
-    if weights_module.is_vgg19(weights):
-        return "vgg19"
-    return Path(weights.source).stem
+    known = weights_module.recognise(weights)
+    if known is not None:
+        return known
+    stem = Path(weights.source).stem
+    # What only has their name is not taken for them.
+    return f"{stem}-file" if stem in ("vgg19", "mini") else stem
+
+
+def labels(sources: Sequence[str]) -> dict[str, str]:
+    """What `weights.load` takes, by the networks' labels.
+
+    Raises:
+      SettingsError: two networks have one label.
+      WeightsError: one cannot be had.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for source in sources:
+        weights = weights_module.load(source)
+        name = label(weights)
+        if found.setdefault(name, (source, weights.sha256))[1] != weights.sha256:
+            raise SettingsError(f"two networks are called {name}: rename the file {source}")
+    return {name: source for name, (source, _) in found.items()}

@@ -12,6 +12,9 @@ from nst_tf import assets
 from nst_tf.errors import PictureError, SettingsError
 from nst_tf.pictures import folders
 
+#: Pixels that the measures need of a longer side.
+_SMALLEST = 32
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -30,6 +33,9 @@ class Pair:
 class Protocol:
     """Every content image in the style of every style image, at one size.
 
+    Raises:
+      SettingsError: a size that is too small, or two pairs of one name.
+
     Attributes:
       name: of the list.
       size: longer side of every picture in pixels.
@@ -41,6 +47,14 @@ class Protocol:
     size: int
     contents: tuple[Path, ...]
     styles: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        if self.size < _SMALLEST:
+            raise SettingsError(f"a size of {self.size} pixels is too small: {_SMALLEST} at least")
+        names = [pair.name for pair in self.pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingsError(f"two pairs are called {name}: rename a picture")
 
     @property
     def pairs(self) -> list[Pair]:
@@ -70,7 +84,7 @@ def load(
       size: in place of the list's.
 
     Raises:
-      SettingsError: no such list, or two pictures of one name.
+      SettingsError: no such list, a size that is too small, or two pairs of one name.
       PictureError: pictures that are not there.
     """
     if name not in names():
@@ -88,7 +102,11 @@ def _choose(
     own: str | None, pictures: str | None, listed: Sequence[str], bundled: Path
 ) -> tuple[Path, ...]:
     if own is not None:
-        paths = [Path(path) for path in folders.files(own) if not Path(path).name.startswith(".")]
+        paths = [Path(path) for path in folders.files(own)]
+        if Path(own).is_dir():
+            paths = folders.pictures(Path(own))
+            if not paths:
+                raise PictureError(f"no picture in the folder {own}")
     elif pictures is None:
         paths = [bundled]
     else:
@@ -99,10 +117,6 @@ def _choose(
                 f"{len(missing)} of the protocol's {len(paths)} pictures are not there: "
                 f"{', '.join(missing)}"
             )
-    stems = [path.stem for path in paths]
-    for path in paths:
-        if stems.count(path.stem) > 1:
-            raise SettingsError(f"two pictures are called {path.stem}: give each its own name")
     return tuple(paths)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from nst_tf import files, page
 from nst_tf.judge import table
 from nst_tf.judge.comparison import Comparison
-from nst_tf.judge.measures import COSTS, OTHERS, Measure, style_measures
+from nst_tf.judge.measures import COSTS, OTHERS, Measure, ratio_measure, style_measures
 from nst_tf.judge.protocol import Pair
 from nst_tf.judge.table import Judged, Row
 from nst_tf.version import __version__
@@ -36,6 +36,7 @@ def write(
     rows: Sequence[Row],
     judged: Sequence[Judged],
     settings: Mapping[str, Any],
+    notes: Sequence[str] = (),
 ) -> Path:
     """Writes what there is into the comparison's folder, also where results are missing.
 
@@ -44,6 +45,7 @@ def write(
       rows: its table.
       judged: every result.
       settings: of the runs, as plain values.
+      notes: what else there is to say, such as what is missing.
 
     Returns:
       The page's path.
@@ -54,7 +56,7 @@ def write(
     """
     protocol, folder = comparison.protocol, comparison.folder
     labels = list(comparison.networks)
-    columns = table.columns(labels)
+    columns = table.columns(labels, comparison.reference)
     _write_csv(folder / "results.csv", _results(judged, columns))
     _write_csv(folder / "table.csv", _table(rows, columns))
     record = {
@@ -66,14 +68,14 @@ def write(
             "contents": [str(path) for path in protocol.contents],
             "styles": [str(path) for path in protocol.styles],
         },
-        "networks": list(labels),
+        "networks": dict(comparison.networks),
+        "notes": list(notes),
         "columns": {measure.key: measure.help for measure in columns},
         "table": _plain(rows),
         "results": [_of(result) | dict(result.values) for result in judged],
     }
     files.write(folder / "judge.json", json.dumps(record, indent=1))
     path = folder / "index.html"
-    missing = [f"No result {picture}." for picture in comparison.missing()]
     page.Page(
         "The judge",
         [
@@ -81,9 +83,9 @@ def write(
             *(f"{measure.heading}: {measure.help}" for measure in OTHERS),
         ],
         [*_worst(judged, folder, labels), *_sheet(rows, protocol.pairs, folder)],
-        missing,
+        notes,
         _plots(rows, judged, labels),
-        shown(rows, labels),
+        shown(rows, labels, comparison.reference),
         "\n".join(f"{key}: {value}" for key, value in settings.items()),
         record="judge.json",
         width=_SMALL,
@@ -92,12 +94,15 @@ def write(
     return path
 
 
-def shown(rows: Sequence[Row], labels: Sequence[str]) -> list[list[str]]:
+def shown(
+    rows: Sequence[Row], labels: Sequence[str], reference: str | None = None
+) -> list[list[str]]:
     """The table for people, its head first.
 
     Args:
       rows: of the table.
       labels: of the networks that judge.
+      reference: the row whose gains are a unit; None for none.
     """
     columns = [
         measure
@@ -105,6 +110,8 @@ def shown(rows: Sequence[Row], labels: Sequence[str]) -> list[list[str]]:
         for measure in style_measures(label)
         if "nepers" not in measure.key or label == labels[0]
     ]
+    if reference is not None:
+        columns += [ratio_measure(label, reference) for label in labels]
     columns += [*OTHERS, *COSTS]
     head = ["method", *(measure.heading for measure in columns), "failures", "results"]
     lines = [

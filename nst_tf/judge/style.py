@@ -226,7 +226,7 @@ def gained(result: float, content: float) -> Gained:
     return Gained(1 - (ratio if ratio > ROUNDING else 0.0), math.log(1 / max(ratio, ROUNDING)))
 
 
-def ratio_of_logarithms(gain: Gained, reference: Gained) -> float:
+def ratio_of_logarithms(nepers: float, reference: float) -> float:
     """[ln d(content) − ln d(result)] / [ln d(content) − ln d(reference)].
 
     1 for a result that comes as near to the painting as the reference, such as a long optimisation
@@ -234,10 +234,10 @@ def ratio_of_logarithms(gain: Gained, reference: Gained) -> float:
     are to 0; so logarithms are what can be compared over pairs of pictures.
 
     Args:
-      gain: the result's.
-      reference: another result's, of the same content image and painting, by the same distance.
+      nepers: gained by the result (`Gained.nepers`).
+      reference: by another result, of the same content image and painting, by the same distance.
 
     Returns:
       nan where the reference gained nothing at all.
     """
-    return gain.nepers / reference.nepers if reference.nepers else math.nan
+    return nepers / reference if reference else math.nan

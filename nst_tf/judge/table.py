@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nst_tf.judge import measures
 from nst_tf.judge.intervals import median_interval
 from nst_tf.judge.measures import Measure
 from nst_tf.judge.methods import Method
 from nst_tf.judge.protocol import Pair
+from nst_tf.judge.style import ratio_of_logarithms
 
 #: A result is a failure where less style was gained than this, or less structure is left of the
 #: photo than a tenth of what the untouched photo has.
@@ -78,14 +79,47 @@ class Row:
     missing: Sequence[str] = field(default_factory=tuple)
 
 
-def columns(labels: Sequence[str]) -> list[Measure]:
+def columns(labels: Sequence[str], reference: str | None = None) -> list[Measure]:
     """All of the table's columns.
 
     Args:
       labels: of the networks that judge.
+      reference: the row whose gains are a unit; None for none.
     """
     style = [measure for label in labels for measure in measures.style_measures(label)]
+    if reference is not None:
+        style += [measures.ratio_measure(label, reference) for label in labels]
     return [*style, *measures.OTHERS, *measures.COSTS]
+
+
+def with_ratios(
+    judged: Sequence[Judged], labels: Sequence[str], reference: str | None
+) -> list[Judged]:
+    """The results, with what they gained in units of the reference's gain on the same pair.
+
+    Args:
+      judged: results without ratios.
+      labels: of the networks that judge.
+      reference: the row whose gains are a unit; None for none.
+    """
+    units = {result.pair.name: result for result in judged if result.method.name == reference}
+    return [
+        replace(result, values={**result.values, **_ratios(result, units, labels)})
+        for result in judged
+    ]
+
+
+def _ratios(
+    result: Judged, units: Mapping[str, Judged], labels: Sequence[str]
+) -> dict[str, float | None]:
+    ratios: dict[str, float | None] = {}
+    for label in labels if result.pair.name in units else ():
+        gains = [
+            one.values.get(f"gram_nepers@{label}") for one in (result, units[result.pair.name])
+        ]
+        if gains[0] is not None and gains[1]:
+            ratios[f"ratio@{label}"] = ratio_of_logarithms(gains[0], gains[1])
+    return ratios
 
 
 def rows(
@@ -93,6 +127,7 @@ def rows(
     judged: Sequence[Judged],
     pairs: Sequence[Pair],
     labels: Sequence[str],
+    reference: str | None = None,
 ) -> list[Row]:
     """The table: medians over all pairs, with 95 % intervals from resampling whole styles.
 
@@ -101,6 +136,7 @@ def rows(
       judged: their results.
       pairs: of which there should be results.
       labels: of the networks that judge.
+      reference: the row whose gains are a unit; None for none.
 
     Raises:
       NSTError: SciPy is missing.
@@ -112,7 +148,7 @@ def rows(
         table.append(
             Row(
                 method,
-                {measure.key: _cell(own, measure.key) for measure in columns(labels)},
+                {measure.key: _cell(own, measure.key) for measure in columns(labels, reference)},
                 len(own),
                 _failures(own, labels),
                 [pair.name for pair in pairs if pair.name not in there],
@@ -148,7 +184,8 @@ def _margin(result: Judged, labels: Sequence[str]) -> float:
 
 def _failures(results: Sequence[Judged], labels: Sequence[str]) -> int | None:
     verdicts = [failed(result, labels) for result in results]
-    return None if not verdicts or None in verdicts else sum(map(bool, verdicts))
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return sum(known) if known else None
 
 
 def _cell(results: Sequence[Judged], key: str) -> Cell:

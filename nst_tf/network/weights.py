@@ -74,9 +74,15 @@ def known_means(weights: Weights) -> dict[str, np.ndarray] | None:
     return next((means for known, means in bundled if known == fingerprint(weights)), None)
 
 
-def is_vgg19(weights: Weights) -> bool:
-    """Whether it is ImageNet's VGG19, in whatever file, by the fingerprint of its first layer."""
-    return fingerprint(weights) == _read_means(assets.VGG19_MEANS)[0]
+def recognise(weights: Weights) -> str | None:
+    """`vgg19` or `mini`, in whatever file they are, by the fingerprint of the first layer; or None.
+
+    Args:
+      weights: of the network.
+    """
+    bundled = {"vgg19": assets.VGG19_MEANS, "mini": assets.MINI_MEANS}
+    own = fingerprint(weights)
+    return next((name for name, path in bundled.items() if _read_means(path)[0] == own), None)
 
 
 def _read_means(path: Path) -> tuple[str, dict[str, np.ndarray]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_tf.errors import PictureError
+from nst_tf.pictures import images
 
 
 def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -34,3 +35,14 @@ def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
     if not matched:
         raise PictureError("no pattern for picture files: name one such as photos/*.jpg")
     return sorted(matched)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The files of a folder that have the suffix of a picture, sorted; hidden ones left out."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in images.FORMATS
+        and path.is_file()
+        and not path.name.startswith(".")
+    )

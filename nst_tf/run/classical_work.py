@@ -18,6 +18,9 @@ from nst_tf.run.jobs import Manifest, Worker, done_before
 from nst_tf.run.meter import Meter
 from nst_tf.version import __version__
 
+#: What a picture is made of.
+Pictures = tuple[np.ndarray, ...]
+
 #: Steps of a piece of work: hundredths.
 _LENGTH = 100
 
@@ -53,25 +56,26 @@ class Painting:
         """As `jobs.Work.run`."""
         return _once(self, worker)
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def load(self) -> Pictures:
+        """The content and the style image, float32 [height, width, 3]."""
+        content = images.load(self.content, self.size)
+        return content, images.load(self.style, self.size or max(content.shape[:2]))
+
+    def identity(self, pictures: Pictures) -> dict[str, Any]:
         """What tells it from others, as plain values."""
-        content, _ = self._pictures()
         return {
             "method": self.method,
+            "version": methods.METHODS[self.method].version,
             "seed": self.seed,
-            "image": {"height": content.shape[0], "width": content.shape[1]},
+            "image": {"height": pictures[0].shape[0], "width": pictures[0].shape[1]},
             "content": record.identity_of(self.content),
             "styles": [record.identity_of(self.style)],
         }
 
-    def paint(self, report: Report) -> np.ndarray:
+    def paint(self, pictures: Pictures, report: Report) -> np.ndarray:
         """The picture, float32 [height, width, 3]; tells `report` the share that is done."""
-        return methods.transfer(self.method, *self._pictures(), seed=self.seed, report=report)
-
-    def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        content = images.load(self.content, self.size)
-        return content, images.load(self.style, self.size or max(content.shape[:2]))
+        content, style = pictures
+        return methods.transfer(self.method, content, style, seed=self.seed, report=report)
 
 
 @dataclass(frozen=True)
@@ -99,58 +103,65 @@ class Texture:
         """As `jobs.Work.run`."""
         return _once(self, worker)
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def load(self) -> Pictures:
+        """The texture, float32 [height, width, 3]."""
+        return (images.load(self.texture),)
+
+    def identity(self, pictures: Pictures) -> dict[str, Any]:
         """What tells it from others, as plain values."""
         return {
             "method": self.method,
+            "version": methods.METHODS[self.method].version,
             "seed": self.seed,
             "image": {"height": self.size, "width": self.size},
             "texture": record.identity_of(self.texture),
         }
 
-    def paint(self, report: Report) -> np.ndarray:
+    def paint(self, pictures: Pictures, report: Report) -> np.ndarray:
         """The picture, float32 [size, size, 3]; tells `report` the share that is done."""
-        texture = images.load(self.texture)
+        (texture,) = pictures
         return methods.synthesize(
             self.method, texture, self.size, self.size, seed=self.seed, report=report
         )
 
 
-def make(work: Painting | Texture, report: Report, bits: int = 8) -> Manifest:
+def make(
+    work: Painting | Texture, pictures: Pictures, report: Report, bits: int = 8
+) -> tuple[Manifest, np.ndarray]:
     """Makes a picture and writes it, with its manifest beside it, whatever was there before.
 
     Args:
       work: to be done.
+      pictures: that it is made of (`load`).
       report: told the share of it that is done; what it raises ends the work.
       bits: of the file, a channel.
 
     Returns:
-      The manifest.
+      The manifest and the picture.
 
     Raises:
-      NSTError: a bad picture, or SciPy is missing.
+      NSTError: pictures that it cannot be made of, or SciPy is missing.
       FileError: it cannot be written there.
     """
-    manifest_path = work.output.with_suffix(".json")
-    manifest_path.unlink(missing_ok=True)
-    identity, meter = work.identity, Meter()
-    made = work.paint(report)
-    manifest = {
-        "nst_tf": __version__,
-        **identity,
+    manifest = {"nst_tf": __version__, **work.identity(pictures)}
+    meter = Meter()
+    made = work.paint(pictures, report)
+    manifest |= {
         "paper": methods.METHODS[work.method].paper,
         "seconds": round(meter.seconds, 4),
         **meter.spent(),
     }
+    # Between the two the old manifest would speak of the new picture.
+    manifest_path = work.output.with_suffix(".json")
+    manifest_path.unlink(missing_ok=True)
     images.save(made, work.output, bits)
-    # The manifest comes last and says that the rest is there.
     files.write(manifest_path, json.dumps(manifest, indent=1))
-    return manifest
+    return manifest, made
 
 
 def _once(work: Painting | Texture, worker: Worker) -> Manifest | None:
-    if (done := done_before(work.output, work.identity)) is not None:
+    pictures = work.load()
+    if (done := done_before(work.output, work.identity(pictures))) is not None:
         return done
 
     def report(share: float) -> None:
@@ -159,6 +170,6 @@ def _once(work: Painting | Texture, worker: Worker) -> Manifest | None:
             raise _StoppedError
 
     try:
-        return make(work, report)
+        return make(work, pictures, report)[0]
     except _StoppedError:
         return None

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from nst_tf.errors import DivergenceError, NSTError
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
 from nst_tf.recipe.settings import Settings
+from nst_tf.run.meter import forget_peak
 from nst_tf.run.record import Step
 from nst_tf.run.transfer import Callback, StyleTransfer
 from nst_tf.run.workshop import Workshop
@@ -180,6 +182,10 @@ class Jobs:
       workers: how many processes share the work.
       observer: told how they get on, such as a progress bar.
       workshop: of earlier runs, for those in this process; None for a new one.
+      keep_going: whether the others are done where some fail.
+
+    Attributes:
+      failures: why those failed, by name, where the others went on.
     """
 
     def __init__(
@@ -189,7 +195,10 @@ class Jobs:
         workers: int = 1,
         observer: Observer | None = None,
         workshop: Workshop | None = None,
+        keep_going: bool = False,
     ) -> None:
+        self.failures: dict[str, NSTError] = {}
+        self._keep_going = keep_going
         self._jobs, self._engine, self._workshop = list(jobs), engine, workshop
         self._workers = max(1, min(workers, len(jobs)))
         self._observer = observer or _Nobody()
@@ -211,7 +220,8 @@ class Jobs:
           where they were stopped.
 
         Raises:
-          NSTError: of the first run that fails. What was done before stays done.
+          NSTError: of the first run that fails, unless it keeps going. What was done before stays
+            done.
         """
         for folder in {job.output.parent for job in self._jobs}:
             files.make_folder(folder)
@@ -222,13 +232,26 @@ class Jobs:
 
     def _in_this_process(self) -> dict[str, Manifest]:
         worker = Worker(self._engine, self._observer.update, self._stopping, self._workshop)
-        manifests = {}
+        manifests: dict[str, Manifest] = {}
         for job in self._jobs:
-            manifest = worker.run(job)
-            if manifest is not None:
-                manifests[job.name] = manifest
-                self._observer.finish(job.name)
+            self._keep(job, partial(worker.run, job), manifests)
         return manifests
+
+    def _keep(
+        self, job: Work, get: Callable[[], Manifest | None], manifests: dict[str, Manifest]
+    ) -> None:
+        """Puts a manifest with the others, or an error with the failures."""
+        try:
+            manifest = get()
+        except NSTError as error:
+            if not self._keep_going:
+                raise
+            self.failures[job.name] = error
+        else:
+            if manifest is None:
+                return
+            manifests[job.name] = manifest
+        self._observer.finish(job.name)
 
     def _in_several(self) -> dict[str, Manifest]:
         reports: Any = self._context.Queue()
@@ -242,15 +265,12 @@ class Jobs:
             _begin,
             (self._engine, reports, self._stopping, threads),
         )
-        manifests = {}
+        manifests: dict[str, Manifest] = {}
         try:
             with _ignoring_ctrl_c():
                 futures = {pool.submit(_do, job): job for job in self._jobs}
             for future in as_completed(futures):
-                manifest = future.result()
-                if manifest is not None:
-                    manifests[futures[future].name] = manifest
-                    self._observer.finish(futures[future].name)
+                self._keep(futures[future], future.result, manifests)
         except BrokenProcessPool as error:
             raise NSTError(
                 "a worker process was ended from outside, perhaps for want of memory: "
@@ -291,10 +311,16 @@ class Worker:
     def run(self, work: Work) -> Manifest | None:
         """Does one, unless that was done before, and writes what it makes.
 
+        The peak of memory in its manifest is that of the process meanwhile, with what earlier work
+        has left there.
+
         Returns:
           Its manifest; None where it was stopped.
         """
-        return None if self.stopping else work.run(self)
+        if self.stopping:
+            return None
+        forget_peak()
+        return work.run(self)
 
     @property
     def stopping(self) -> bool:

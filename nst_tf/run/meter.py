@@ -15,9 +15,6 @@ class Meter:
 
     def __init__(self) -> None:
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
-        # Linux keeps the largest resident size of a process until it is told to forget it.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
 
     @property
     def seconds(self) -> float:
@@ -25,14 +22,24 @@ class Meter:
         return time.perf_counter() - self._began
 
     def spent(self) -> dict[str, float | int | None]:
-        """What was taken since it was made.
+        """What was taken.
 
         Returns:
-          `cpu_seconds`, of all threads of this process; `peak_memory`, the largest resident size of
-          the whole process in that time in bytes, None where the system does not tell it.
+          `cpu_seconds`, of all threads of this process since the meter was made; `peak_memory`, the
+          largest resident size of the process in bytes, since it began or since `forget_peak`, None
+          where the system does not tell it.
         """
         cpu = round(time.process_time() - self._cpu_began, 4)
         return {"cpu_seconds": cpu, "peak_memory": _peak()}
+
+
+def forget_peak() -> None:
+    """Lets the peak of this process's memory begin anew, where the system knows how (Linux).
+
+    It is the whole process's, which may be somebody else's: whoever runs jobs calls this, no run.
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak() -> int | None:

@@ -19,6 +19,7 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from nst_tf import files
+from nst_tf.errors import PictureError
 from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe.settings import Settings
@@ -134,9 +135,16 @@ class Result:
 
 
 def identity_of(picture: Picture) -> dict[str, Any]:
-    """What tells an input from others: the file and its hash, or the shape and the pixels'."""
+    """What tells an input from others: the file and its hash, or the shape and the pixels'.
+
+    Raises:
+      PictureError: a file that cannot be read.
+    """
     if isinstance(picture, (str, os.PathLike)):
-        data = Path(picture).read_bytes()
+        try:
+            data = Path(picture).read_bytes()
+        except OSError as error:
+            raise PictureError(f"cannot read {picture}: {error.strerror}") from error
         return {"path": os.fspath(picture), "sha256": hashlib.sha256(data).hexdigest()}
     array = np.ascontiguousarray(picture)
     return {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
