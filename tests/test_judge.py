@@ -190,6 +190,8 @@ def test_what_cannot_be_made_is_listed_and_the_rest_is_judged(tmp_path, capsys, 
 
     monkeypatch.setattr(classical, "transfer", failing)
     flags = ["--protocol=small", "--methods=quilting,reinhard", "--judges=mini", "--size=64"]
+    (tmp_path / "quilting").mkdir()
+    images.save(images.load(assets.SCENE, 64), tmp_path / "quilting" / "scene--painting.png")
     assert judge(*flags, "--quiet", f"--out={tmp_path}") == 2
     written = capsys.readouterr().out
     assert "quilting/scene--painting could not be made: no block fits" in written

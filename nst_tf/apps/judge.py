@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,14 +194,15 @@ def _protocol(values: flags.FlagValues) -> int:
         return command.INTERRUPTED
     notes = [f"{name} could not be made: {error}" for name, error in painting.failures.items()]
     notes += [
-        f"{name} diverged" for name, made in done.items() if made.get("stopped") == "diverged"
+        f"{name} diverged" for name, ended in done.items() if ended.get("stopped") == "diverged"
     ]
     settings = {
         **{f"settings of {name}": made for name, made in changes.items() if name},
         "seed": changes[""]["seed"],
         "engine": f"{engine} in {dtype}",
     }
-    return _judge(values, comparison, settings, notes)
+    made = replace(comparison, failed=tuple(painting.failures))
+    return _judge(values, made, settings, notes)
 
 
 def _judge(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from nst_tf.judge import table
 from nst_tf.judge.judging import Judging
 from nst_tf.judge.measures import COSTS
 from nst_tf.judge.methods import Method
-from nst_tf.judge.protocol import Protocol
+from nst_tf.judge.protocol import Pair, Protocol
 from nst_tf.judge.table import Judged, Row
 from nst_tf.run.jobs import Manifest, Work
 
@@ -27,12 +27,14 @@ class Comparison:
       methods: the rows.
       folder: for pictures and measures.
       networks: those that judge: what `weights.load` takes, by label.
+      failed: names of paintings (METHOD/PAIR) that failed; what lies in their place is older.
     """
 
     protocol: Protocol
     methods: Sequence[Method]
     folder: Path
     networks: Mapping[str, str]
+    failed: Collection[str] = ()
 
     @property
     def reference(self) -> str | None:
@@ -67,7 +69,7 @@ class Comparison:
             )
             for pair in self.protocol.pairs
             for method in self.methods
-            if method.still or method.picture(pair, self.folder).is_file()
+            if self._is_there(method, pair)
         ]
 
     def judged(self, manifests: Mapping[str, Manifest]) -> list[Judged]:
@@ -95,13 +97,18 @@ class Comparison:
 
     def missing(self) -> list[Path]:
         """The results that are not there."""
-        pictures = [
+        return [
             method.picture(pair, self.folder)
             for method in self.methods
-            if not method.still
             for pair in self.protocol.pairs
+            if not self._is_there(method, pair)
         ]
-        return [picture for picture in pictures if not picture.is_file()]
+
+    def _is_there(self, method: Method, pair: Pair) -> bool:
+        if method.still:
+            return True
+        failed = f"{method.name}/{pair.name}" in self.failed
+        return not failed and method.picture(pair, self.folder).is_file()
 
 
 def _costs(judging: Judging) -> dict[str, float | None]:
