@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_tf.errors import NSTError, SettingsError
+from nst_tf.errors import SettingsError
 from nst_tf.judge import palette, structure
 from nst_tf.judge.coherence import CoherenceJudge
 from nst_tf.judge.style import Measured, StyleJudge
@@ -193,7 +193,7 @@ def check_installed() -> None:
     """
     for module, library in (("skimage", "scikit-image"), ("ot", "POT"), ("scipy", "scipy")):
         if importlib.util.find_spec(module) is None:
-            raise NSTError(f"the judge needs {library}: pip install 'nst_tf[judge]'")
+            raise structure.needs(library)
 
 
 def _shrunk(picture: np.ndarray) -> np.ndarray:

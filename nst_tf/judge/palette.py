@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf.errors import NSTError, SettingsError
+from nst_tf.errors import SettingsError
+from nst_tf.judge.structure import needs
 from nst_tf.pictures import images
 
 #: Side in ΔE of the cells that a palette gathers colours in.
@@ -83,7 +84,7 @@ def palette_distance(result: images.Picture, painting: images.Picture) -> float:
     try:
         import ot
     except ImportError as error:
-        raise NSTError("the judge needs POT: pip install 'nst_tf[judge]'") from error
+        raise needs("POT") from error
     from scipy.spatial.distance import cdist  # there where POT is
 
     ours, theirs = palette(result), palette(painting)
@@ -123,7 +124,7 @@ def _colours(picture: images.Picture) -> tuple[np.ndarray, np.ndarray]:
     try:
         from skimage.color import rgb2lab
     except ImportError as error:
-        raise NSTError("the judge needs scikit-image: pip install 'nst_tf[judge]'") from error
+        raise needs("scikit-image") from error
     levels = images.to_uint8(images.load(picture)).reshape(-1, 3).astype(np.int32)
     codes, counts = np.unique(levels @ (1 << 16, 1 << 8, 1), return_counts=True)
     rgb = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1) / 255

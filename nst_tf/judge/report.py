@@ -12,7 +12,7 @@ from typing import Any
 from nst_tf import files, page
 from nst_tf.judge import table
 from nst_tf.judge.comparison import Comparison
-from nst_tf.judge.measures import COSTS, OTHERS, Measure, ratio_measure, style_measures
+from nst_tf.judge.measures import OTHERS, Measure
 from nst_tf.judge.protocol import Pair
 from nst_tf.judge.table import Judged, Row
 from nst_tf.version import __version__
@@ -106,13 +106,9 @@ def shown(
     """
     columns = [
         measure
-        for label in labels
-        for measure in style_measures(label)
-        if "nepers" not in measure.key or label == labels[0]
+        for measure in table.columns(labels, reference)
+        if "nepers" not in measure.key or measure.key.endswith(f"@{labels[0]}")
     ]
-    if reference is not None:
-        columns += [ratio_measure(label, reference) for label in labels]
-    columns += [*OTHERS, *COSTS]
     head = ["method", *(measure.heading for measure in columns), "failures", "results"]
     lines = [
         [

@@ -53,7 +53,7 @@ def ssim(result: images.Picture, content: images.Picture) -> float:
     try:
         from skimage.metrics import structural_similarity
     except ImportError as error:
-        raise _needs("scikit-image") from error
+        raise needs("scikit-image") from error
     ours, theirs = map(luminance, pair(result, content))
     if min(ours.shape) < 11:
         height, width = ours.shape
@@ -99,7 +99,7 @@ def edges(picture: np.ndarray) -> np.ndarray:
     try:
         from skimage.feature import canny
     except ImportError as error:
-        raise _needs("scikit-image") from error
+        raise needs("scikit-image") from error
     # "nearest": the default blurs with black from beyond the border, and bends edges there.
     return np.asarray(canny(luminance(picture), sigma=EDGE_BLUR, mode="nearest"))
 
@@ -137,5 +137,6 @@ def _way(start: np.ndarray, end: np.ndarray) -> float:
     return float(distance_transform_edt(~end)[start].mean() / np.hypot(*start.shape))
 
 
-def _needs(library: str) -> NSTError:
+def needs(library: str) -> NSTError:
+    """The error where a library of the extra `judge` is not installed."""
     return NSTError(f"the judge needs {library}: pip install 'nst_tf[judge]'")

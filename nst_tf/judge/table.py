@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from nst_tf.judge import measures
 from nst_tf.judge.intervals import median_interval
@@ -76,7 +76,7 @@ class Row:
     cells: Mapping[str, Cell]
     count: int
     failures: int | None
-    missing: Sequence[str] = field(default_factory=tuple)
+    missing: Sequence[str] = ()
 
 
 def columns(labels: Sequence[str], reference: str | None = None) -> list[Measure]:

@@ -22,7 +22,7 @@ from PIL import Image
 from nst_tf import assets, files
 from nst_tf.errors import FileError, NSTError
 from nst_tf.judge.intervals import wilson
-from nst_tf.pictures import images
+from nst_tf.pictures import folders, images
 from nst_tf.version import __version__
 
 #: What is asked of every pair, by the name of the answer.
@@ -321,16 +321,11 @@ def count(paths: Sequence[Path]) -> tuple[tuple[str, str], dict[str, Count]]:
 
 def _pictures(folder: Path) -> dict[str, Path]:
     """The pictures of a folder by their names without suffix."""
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        raise FileError(f"cannot read the folder {folder}: {error.strerror}") from error
     found: dict[str, Path] = {}
-    for path in paths:
-        if path.suffix.lower() in images.FORMATS and not path.name.startswith("."):
-            if before := found.get(path.stem):
-                raise FileError(f"{folder} has both {before.name} and {path.name}: keep one")
-            found[path.stem] = path
+    for path in folders.pictures(folder):
+        if before := found.get(path.stem):
+            raise FileError(f"{folder} has both {before.name} and {path.name}: keep one")
+        found[path.stem] = path
     return found
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst_tf.errors import PictureError
+from nst_tf.errors import FileError, PictureError
 from nst_tf.pictures import images
 
 
@@ -38,11 +38,19 @@ def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The files of a folder that have the suffix of a picture, sorted; hidden ones left out."""
-    return sorted(
+    """The files of a folder that have the suffix of a picture, sorted; hidden ones left out.
+
+    Raises:
+      FileError: the folder cannot be read.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise FileError(f"cannot read the folder {folder}: {error.strerror}") from error
+    return [
         path
-        for path in folder.iterdir()
+        for path in paths
         if path.suffix.lower() in images.FORMATS
         and path.is_file()
         and not path.name.startswith(".")
-    )
+    ]
