@@ -18,9 +18,9 @@ from nst_tf.run.jobs import Job
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with the pictures of both lists."""
+    """A folder with the pictures of all lists."""
     for listed in json.loads(assets.PROTOCOLS.read_text()).values():
-        for name in [*listed["contents"], *listed["styles"]]:
+        for name in [*listed.get("contents", ()), *listed.get("styles", ())]:
             path = tmp_path / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(b"")
@@ -34,6 +34,14 @@ def test_the_lists_are_as_large_as_promised(folder, name, size, contents, styles
     made = protocol.load(name, str(folder))
     assert (made.size, len(made.contents), len(made.styles)) == (size, contents, styles)
     assert len({pair.name for pair in made.pairs}) == contents * styles
+
+
+def test_the_brief_list_has_every_photo_of_the_small_one_once_and_every_painting(folder):
+    small, brief = (protocol.load(name, str(folder)) for name in ("small", "brief"))
+    assert brief.size == small.size
+    assert [pair.content for pair in brief.pairs] == list(small.contents)
+    assert {pair.style for pair in brief.pairs} == set(small.styles)
+    assert set(brief.pairs) < set(small.pairs)
 
 
 def test_the_small_list_holds_no_picture_that_mini_was_trained_on(folder):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 USAGE = """
 nst-tf judge CONTENT STYLE RESULT [RESULT ...] [--out=DIR]
-nst-tf judge --protocol=small|full --methods=METHOD,... --pictures=DIR --out=DIR
+nst-tf judge --protocol=small|brief|full --methods=METHOD,... --pictures=DIR --out=DIR
 
 Measures how much of a painting's style results have gained, under networks that they were perhaps
 not optimised with, and how much of the photo they have kept; always beside the untouched photo
@@ -53,7 +53,7 @@ def define_flags() -> flags.FlagValues:
         "protocol",
         None,
         list(protocols.names()),
-        "The list of pairs: small (8 x 5 at 512 pixels) or full (20 x 10 at 256).",
+        "The list of pairs: small (8 x 5 at 512 pixels), brief (8 of them) or full (20 x 10 at 256).",
         flag_values=values,
     )
     flags.DEFINE_list("methods", [], "What to compare under the protocol.", flag_values=values)

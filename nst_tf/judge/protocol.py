@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Every content image in the style of every style image, at one size.
+    """Content images in the style of style images, at one size.
 
     Raises:
       SettingsError: a size that is too small, or two pairs of one name.
@@ -41,12 +42,15 @@ class Protocol:
       size: longer side of every picture in pixels.
       contents: paths of the content images.
       styles: paths of the style images.
+      once: whether each content image is there with one style image alone, which take turns,
+        rather than with every one.
     """
 
     name: str
     size: int
     contents: tuple[Path, ...]
     styles: tuple[Path, ...]
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.size < _SMALLEST:
@@ -60,6 +64,8 @@ class Protocol:
     def pairs(self) -> list[Pair]:
         """All of them, those of one content image after the other: what is compiled for its size
         serves them all."""
+        if self.once:
+            return [Pair(*both) for both in zip(self.contents, itertools.cycle(self.styles))]
         return [Pair(content, style) for content in self.contents for style in self.styles]
 
 
@@ -78,7 +84,8 @@ def load(
     """A protocol: its list, with pictures of a folder, or folders of one's own in place of lists.
 
     Args:
-      name: of the list: `small` (8 x 5 pairs at 512 pixels) or `full` (20 x 10 at 256).
+      name: of the list: `small` (8 x 5 pairs at 512 pixels), `brief` (8 of these, a style image for
+        each content image) or `full` (20 x 10 at 256).
       pictures: the folder that the list's pictures lie in; None for the bundled pair of pictures.
       contents: a folder or pattern whose pictures stand in for the list's; likewise styles.
       size: in place of the list's.
@@ -90,11 +97,13 @@ def load(
     if name not in names():
         raise SettingsError(f"no protocol {name!r}: use one of {', '.join(names())}")
     listed = _lists()[name]
+    listed = {**_lists()[listed["of"]], **listed} if "of" in listed else listed
     return Protocol(
         name,
         size or int(listed["size"]),
         _choose(contents, pictures, listed["contents"], assets.SCENE),
         _choose(styles, pictures, listed["styles"], assets.PAINTING),
+        bool(listed.get("once", False)),
     )
 
 

@@ -107,8 +107,8 @@ class Objective(tf.Module):
         else:
             any_picture = None  # strips are cut from a known size: one trace each
             self._measure = Strips(stages, *looked_at, tile)
-        self._features = compiled(lambda image: self._measure(image).features, any_picture)
-        self._statistics = compiled(lambda image: self._measure(image).statistics, any_picture)
+        # Traced once for both kinds of targets: a trace takes a second.
+        self._measured = compiled(lambda image: self._measure(image), any_picture)
         self._evaluate = compiled(
             lambda image: value_and_gradient(self._terms, image, scaled=self._half)
         )
@@ -159,8 +159,8 @@ class Objective(tf.Module):
     def set_content(self, picture: np.ndarray | tf.Tensor) -> None:
         """Makes `picture`, float32 [height, width, 3] RGB in [0, 1], the content image."""
         if self._content_layers:
-            features = self._features(self._batch(picture, self._content_layers))
-            _assign(self._content_targets, features)
+            measured = self._measured(self._batch(picture, self._content_layers))
+            _assign(self._content_targets, measured.features)
 
     def set_styles(
         self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
@@ -191,7 +191,8 @@ class Objective(tf.Module):
         shares = np.asarray(blend or [1.0] * len(pictures), np.float64)
         shares = (shares / shares.sum()).astype(np.float32)
         measured = [
-            self._statistics(self._batch(picture, self._style_layers)) for picture in pictures
+            self._measured(self._batch(picture, self._style_layers)).statistics
+            for picture in pictures
         ]
         for key in self._style_layers:
             nests = [by_layer[key] for by_layer in measured]

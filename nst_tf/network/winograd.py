@@ -43,21 +43,35 @@ def convolve(maps: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 [1, height, width, after].
     """
+    before, after = kernel.shape[1:]
     shape = tf.shape(maps)
     height, width = maps.shape[1] or shape[1], maps.shape[2] or shape[2]
-    before, after = kernel.shape[1:]
-    down, across = (height + 3) // 4, (width + 3) // 4
+    down, across, index, back = _places(height, width)
     edge = [[1, 4 * down - height + 1], [1, 4 * across - width + 1], [0, 0]]
     padded = tf.reshape(tf.pad(maps[0], edge), [-1, before])
-    # Positions by place within the tile, then by tile: what the products want, in one copy.
-    rows = tf.range(6)[:, tf.newaxis] + 4 * tf.range(down)
-    columns = tf.range(6)[:, tf.newaxis] + 4 * tf.range(across)
-    index = rows[:, tf.newaxis, :, tf.newaxis] * (4 * across + 2) + columns[:, tf.newaxis]
-    tiles = tf.reshape(tf.gather(padded, tf.reshape(index, [-1])), [36, -1])
+    tiles = tf.reshape(tf.gather(padded, index), [36, -1])
     places = tf.reshape(tf.matmul(_TO_PLACES, tiles), [36, down * across, before])
     places = tf.reshape(tf.matmul(places, kernel), [36, -1])
     tiles = tf.reshape(tf.matmul(_FROM_PLACES, places), [-1, after])
-    # And back to rows and columns, without what lies beyond the edge.
+    convolved = tf.gather(tiles, back)[tf.newaxis]
+    return tf.ensure_shape(convolved, [1, *maps.shape[1:3], after])
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.int32)] * 2, autograph=False)
+def _places(height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Where in the padded picture the tiles' places are, and where in the tiles its positions.
+
+    A function of its own, since it is traced once for all convolutions of a process.
+
+    Returns:
+      How many tiles down and across, int32 []. Positions by place within the tile, then by tile:
+      what the products want, in one copy, int32 [36 * tiles]. And back to rows and columns,
+      without what lies beyond the edge, int32 [height, width].
+    """
+    down, across = (height + 3) // 4, (width + 3) // 4
+    rows = tf.range(6)[:, tf.newaxis] + 4 * tf.range(down)
+    columns = tf.range(6)[:, tf.newaxis] + 4 * tf.range(across)
+    index = rows[:, tf.newaxis, :, tf.newaxis] * (4 * across + 2) + columns[:, tf.newaxis]
     row, column = tf.range(height)[:, tf.newaxis], tf.range(width)
     place, tile = row % 4 * 4 + column % 4, row // 4 * across + column // 4
-    return tf.gather(tiles, place * (down * across) + tile)[tf.newaxis]
+    return down, across, tf.reshape(index, [-1]), place * (down * across) + tile

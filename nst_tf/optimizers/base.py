@@ -108,4 +108,4 @@ def first_step(gradient: tf.Tensor, change: float | tf.Tensor) -> tf.Tensor:
 
 def dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Inner product of two tensors of one shape, float32 []."""
-    return tf.tensordot(tf.reshape(a, [-1]), tf.reshape(b, [-1]), 1)
+    return tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [-1, 1]))[0, 0]
