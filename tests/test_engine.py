@@ -58,10 +58,12 @@ def cosine(evaluated, expected):
     return float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-@pytest.mark.parametrize("size", [(53, 70), (16, 33)])
-def test_direct_loss_and_gradient_are_those_of_keras_layers(tiny_weights, size):
-    """At a picture where no kink of the network makes more of the rounding than it is."""
-    picture = rounding.smooth_picture(tiny_weights, size)
+def test_direct_loss_and_gradient_are_those_of_keras_layers(tiny_weights):
+    """At a picture where no kink of the network makes more of the rounding than it is.
+
+    Of odd sides, and so low that the deepest maps are of one row.
+    """
+    picture = rounding.smooth_picture(tiny_weights, (21, 71))
     expected = evaluation(tiny_weights, "keras", picture)
     direct = evaluation(tiny_weights, "direct", picture)
     assert_same_terms(direct, expected, tiny_weights)
@@ -72,11 +74,9 @@ def test_direct_loss_and_gradient_are_those_of_keras_layers(tiny_weights, size):
 @pytest.mark.parametrize(
     ("size", "options"),
     [
-        ((53, 70), {}),
         ((16, 33), {}),  # some maps are smaller than what the algorithm is for
         ((53, 70), {"pooling": "avg", "padding": "replicate"}),
-        pytest.param((53, 70), {"pooling": "l2"}, marks=pytest.mark.slow),
-        ((101, 77), {"tile": 32}),
+        pytest.param((101, 77), {"pooling": "l2", "tile": 32}, marks=pytest.mark.slow),
     ],
 )
 def test_winograds_loss_and_gradient_are_those_of_keras_layers(
@@ -110,7 +110,7 @@ def real_weights(request):
 @pytest.mark.slow
 def test_real_networks_are_as_close_to_float64_as_keras_layers_are(real_weights):
     """Where maxima of a pooling are ties, rounding decides: no float32 is closer than that."""
-    picture = noise(96, 96)
+    picture = noise(64, 64)
     exact = evaluation(real_weights, "keras", picture, dtype="float64")
     bound = rounding.of_gradient(real_weights, "conv5_1")
     for name in ("keras", *FAST):
@@ -122,7 +122,7 @@ def test_real_networks_are_as_close_to_float64_as_keras_layers_are(real_weights)
 
 @pytest.mark.slow
 def test_bfloat16_has_nearly_the_gradient_of_float32(real_weights):
-    picture = noise(128, 128)
+    picture = noise(96, 96)
     expected = evaluation(real_weights, "keras", picture)
     half = evaluation(real_weights, "direct", picture, dtype="mixed_bfloat16")
     rounding.assert_below(1 - cosine(half, expected), 0.01)

@@ -25,7 +25,10 @@ from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
 from nst_tf.pictures import images
+from nst_tf.run import jobs
 from nst_tf.run.jobs import Jobs
+from nst_tf.run.workshop import Workshop
+from nst_tf.watch.progress_bar import JobsBar
 
 PICTURES = [str(assets.SCENE), str(assets.PAINTING)]
 SMALL = ["--weights=mini", "--size=36", "--evaluations=4", "--quiet"]
@@ -187,22 +190,28 @@ def test_a_page_of_no_results(tmp_path, name):
     assert json.loads((tmp_path / "run.json").read_text())["runs"] == {}
 
 
+@pytest.fixture(scope="module")
+def workshop():
+    return Workshop()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["reconstruct", "learning-rate", "film", "snapshots"])
-def test_a_panel_for_each_of_the_plan(tmp_path, name):
+def test_a_panel_for_each_of_the_plan(tmp_path, workshop, name):
     """Of a loss without content, of moments of one run, of films."""
     values = {"reconstruct": ("conv1_1", "conv2_1"), "learning-rate": ("0.1",)}.get(name, ())
-    changes = {"size": 36, "iterations": 3}
+    changes = {"size": 36, "iterations": 3, "optimizer": "adam"}
     plan = SWEEPS[name](Inputs(*PICTURES[:1], (PICTURES[1],), "mini", None, changes, values))
     folder = Folder(tmp_path)
-    manifests = Jobs(folder.jobs(plan.cells)).run()
+    manifests = Jobs(folder.jobs(plan.cells), workshop=workshop).run()
     report.write(plan, manifests, folder)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
     html, panels = read(tmp_path), sum(len(row.panels) for row in plan.rows)
     assert html.tags["img"] + html.tags["video"] == 2 + panels
     assert html.tags["video"] == (name == "film")
     # The page's own files are none of the runs'.
-    assert Jobs(folder.jobs(plan.cells)).run() == json.loads(json.dumps(manifests))
+    again = Jobs(folder.jobs(plan.cells), workshop=workshop).run()
+    assert again == json.loads(json.dumps(manifests))
     assert before == {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
 
 
@@ -276,17 +285,43 @@ def test_a_missing_package_is_one_line_before_any_run(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+#: Two runs; how long they take, their evaluations say.
+LONG = [
+    *("experiment", "ratio", *PICTURES, "--out=out", "--weights=mini", "--size=36"),
+    *("--values=10,100", "--optimizer=adam"),
+]
+
+
+def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys, workshop):
+    monkeypatch.setattr(jobs, "Workshop", lambda: workshop)
+    monkeypatch.chdir(tmp_path)
+    update = JobsBar.update
+
+    def interrupting(*told):
+        signal.raise_signal(signal.SIGINT)
+        update(*told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobsBar, "update", interrupting)
+        # A second Ctrl-C would end it at once: it is to stop after the step of the first.
+        assert main([*LONG, "--evaluations=100000"]) == 130
+    said = capsys.readouterr()
+    assert "2 of 2 runs are left" in said.out and "stopping after this step" in said.err
+    assert "2 of 2 runs are not done yet." in read(tmp_path / "out").words
+    assert main([*LONG, "--evaluations=4"]) == 0
+    html = read(tmp_path / "out")
+    assert html.tags["img"] == 4 and not any("not done" in word for word in html.words)
+    assert "2/2 runs" in capsys.readouterr().err
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys, workers):
-    command = [
-        sys.executable, "-m", "nst_tf.apps.main", "experiment", "ratio", *PICTURES, "--out=out",
-        "--weights=mini", "--size=36", "--values=10,100", "--optimizer=adam",
-    ]  # fmt: skip
+def test_ctrl_c_ends_two_processes(tmp_path):
+    """As a terminal sends it: to all of them."""
+    command = [sys.executable, "-m", "nst_tf.apps.main", *LONG]
     root = str(Path(__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": root}
     process = subprocess.Popen(
-        [*command, "--evaluations=100000", f"--workers={workers}"],
+        [*command, "--evaluations=100000", "--workers=2"],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,
@@ -298,7 +333,7 @@ def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys, workers
         while b"loss" not in seen:
             seen += (chunk := process.stderr.read1())
             assert chunk, seen
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)
         out, error = process.communicate(timeout=120)
     finally:
         if process.poll() is None:
@@ -306,13 +341,6 @@ def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys, workers
     assert process.returncode == 130, error
     assert b"Traceback" not in error and b"2 of 2 runs are left" in out
     assert "2 of 2 runs are not done yet." in read(tmp_path / "out").words
-    if workers > 1:
-        return
-    monkeypatch.chdir(tmp_path)
-    assert main([*command[3:], "--evaluations=4"]) == 0
-    html = read(tmp_path / "out")
-    assert html.tags["img"] == 4 and not any("not done" in word for word in html.words)
-    assert "2/2 runs" in capsys.readouterr().err
 
 
 def test_help_without_docstrings_has_a_line_for_every_experiment():
