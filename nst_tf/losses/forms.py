@@ -20,6 +20,8 @@ def content_loss(features: tf.Tensor, target: tf.Tensor, form: str = "half-sum")
     - `half-sum`: ½ Σ_ij (F_ij − P_ij)², equation 1 of arXiv:1508.06576.
     - `mean`: (1 / (N M)) Σ_ij (F_ij − P_ij)², as in the code released with the CVPR 2016 paper.
     - `l2`: (Σ_ij (F_ij − P_ij)²)^½, the Euclidean distance.
+    - `relative`: Σ_ij (F_ij − P_ij)² / Σ_ij P_ij², 1 for a picture without any feature: the same
+      for every layer, network and size.
 
     Args:
       features: F, [batch, height, width, channels], any float type.
@@ -36,6 +38,9 @@ def content_loss(features: tf.Tensor, target: tf.Tensor, form: str = "half-sum")
         return 0.5 * total
     if form == "mean":
         return total / tf.cast(tf.reduce_prod(tf.shape(difference)[1:]), tf.float32)
+    if form == "relative":
+        squares = tf.square(tf.cast(target, tf.float32))
+        return tf.math.divide_no_nan(total, tf.reduce_sum(squares, axis=(1, 2, 3)))
     return root(total)
 
 
@@ -82,7 +87,7 @@ def content_width_factor(form: str, ratio: float) -> float:
       form: one of `choices.CONTENT_LOSSES`.
       ratio: r, 1 for VGG19 itself.
     """
-    return {"half-sum": ratio, "mean": 1.0, "l2": ratio**0.5}[form]
+    return {"half-sum": ratio, "mean": 1.0, "l2": ratio**0.5, "relative": 1.0}[form]
 
 
 def root(square: tf.Tensor) -> tf.Tensor:

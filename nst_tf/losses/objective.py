@@ -60,6 +60,8 @@ class Objective(tf.Module):
       tile: None to measure a picture as a whole; else strip by strip, for the same result in less
         memory (`strips.Strips`).
       engine: how the network is computed, one of `choices.ENGINES` (`engine.stages`).
+      any_size: whether one trace serves pictures of all sizes, as those of several scales; without
+        a tile only.
 
     Raises:
       SettingsError: an unknown form.
@@ -79,6 +81,7 @@ class Objective(tf.Module):
         tv_weight: float = 0.0,
         tile: int | None = None,
         engine: str = "auto",
+        any_size: bool = False,
     ) -> None:
         super().__init__(name="objective")
         weights = {
@@ -109,8 +112,11 @@ class Objective(tf.Module):
             self._measure = Strips(stages, *looked_at, tile)
         # Traced once for both kinds of targets: a trace takes a second.
         self._measured = compiled(lambda image: self._measure(image), any_picture)
+        #: Whether one trace serves pictures of all sizes.
+        self.any_size = any_size and tile is None
         self._evaluate = compiled(
-            lambda image: value_and_gradient(self._terms, image, scaled=self._half)
+            lambda image: value_and_gradient(self._terms, image, scaled=self._half),
+            any_picture if self.any_size else None,
         )
 
     @classmethod
@@ -121,13 +127,14 @@ class Objective(tf.Module):
         *,
         tile: int | None = None,
         engine: str = "auto",
+        any_size: bool = False,
     ) -> Objective:
         """The objective of a recipe: its layers, its forms and all its weights.
 
         Args:
           settings: of the recipe.
           model: its feature model (`feature_model.feature_model`).
-          tile: as for `Objective`; likewise engine.
+          tile: as for `Objective`; likewise engine and any_size.
         """
         return cls(
             model,
@@ -141,6 +148,7 @@ class Objective(tf.Module):
             tv_weight=settings.tv_weight,
             tile=tile,
             engine=engine,
+            any_size=any_size,
         )
 
     def set_weights(self, **weights: float) -> None:
@@ -160,7 +168,7 @@ class Objective(tf.Module):
         """Makes `picture`, float32 [height, width, 3] RGB in [0, 1], the content image."""
         if self._content_layers:
             measured = self._measured(self._batch(picture, self._content_layers))
-            _assign(self._content_targets, measured.features)
+            _assign(self._content_targets, measured.features, self.any_size)
 
     def set_styles(
         self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
@@ -196,8 +204,8 @@ class Objective(tf.Module):
         ]
         for key in self._style_layers:
             nests = [by_layer[key] for by_layer in measured]
-            target = statistics.blend(self._statistic, nests, shares)
-            _assign(self._style_targets, {key: target})
+            blended = statistics.blend(self._statistic, nests, shares)
+            _assign(self._style_targets, {key: statistics.prepare(self._statistic, blended)})
 
     def __call__(self, image: tf.Tensor) -> Evaluation:
         """Loss, gradient and every term, at `image`, float32 [1, height, width, 3]."""
@@ -271,18 +279,22 @@ def _scalar(value: float) -> tf.Variable:
     return tf.Variable(value, trainable=False, dtype=tf.float32)
 
 
-def _assign(targets: dict[str, Nest], values: Mapping[str, Nest]) -> None:
-    """Puts new targets into the variables that the compiled function reads."""
+def _assign(targets: dict[str, Nest], values: Mapping[str, Nest], any_size: bool = False) -> None:
+    """Puts new targets into the variables that the compiled function reads; where these are maps
+    of any size, other ones will fit."""
+
+    def variable(value: tf.Tensor) -> tf.Variable:
+        # A host program may have set Keras' dtype policy; the variable's own type is explicit.
+        shape = [1, None, None, value.shape[-1]] if any_size else value.shape
+        return tf.Variable(value, trainable=False, dtype=value.dtype, shape=tf.TensorShape(shape))
+
     for name, nest in values.items():
         if name not in targets:
-            # A host program may have set Keras' dtype policy; the variable's own type is explicit.
-            targets[name] = tf.nest.map_structure(
-                lambda value: tf.Variable(value, trainable=False, dtype=value.dtype), nest
-            )
+            targets[name] = tf.nest.map_structure(variable, nest)
             continue
         leaves = list(zip(tf.nest.flatten(targets[name]), tf.nest.flatten(nest), strict=True))
         for target, value in leaves:
-            if target.shape != value.shape:
+            if not target.shape.is_compatible_with(value.shape):
                 raise SettingsError(
                     f"the new content image gives {name} the shape {value.shape[1:3]} instead of "
                     f"{target.shape[1:3]}: make a new objective for another size"

@@ -14,6 +14,10 @@ import tensorflow as tf
 
 from nst_tf.errors import SettingsError
 from nst_tf.losses.gram import Gram
+from nst_tf.losses.histogram import Histograms
+from nst_tf.losses.moments import MeanVariance
+from nst_tf.losses.sliced import SlicedWasserstein
+from nst_tf.losses.wasserstein import Wasserstein
 from nst_tf.recipe import choices
 
 #: Tensors in tuples, lists, dictionaries or named tuples, as tf.nest takes them.
@@ -21,7 +25,10 @@ Nest = Any
 
 
 class Statistic(Protocol):
-    """A statistic of feature maps, and a distance between two of them."""
+    """A statistic of feature maps, and a distance between two of them.
+
+    One may have a method `prepare(blended)` beside these: see `prepare` below.
+    """
 
     @property
     def additive(self) -> bool:
@@ -50,7 +57,9 @@ class Statistic(Protocol):
         ...
 
     def distance(self, finished: Nest, target: Nest) -> tf.Tensor:
-        """How far a picture's statistic is from the style image's, float32 [batch]."""
+        """How far a picture's statistic is from the style image's, as `prepare` gives it, float32
+        [batch].
+        """
         ...
 
     def width_factor(self, ratio: float) -> float:
@@ -65,7 +74,13 @@ class Statistic(Protocol):
 
 #: By the name of the style loss, as `Settings.style_loss` has it.
 STATISTICS: Mapping[str, Statistic] = MappingProxyType(
-    {form: Gram(form) for form in choices.GRAM_FORMS}
+    {
+        **{form: Gram(form) for form in choices.GRAM_FORMS},
+        "wasserstein": Wasserstein(),
+        "mean-std": MeanVariance(),
+        "sliced": SlicedWasserstein(),
+        "histogram": Histograms(),
+    }
 )
 
 
@@ -102,3 +117,14 @@ def blend(statistic: Statistic, finished: Sequence[Nest], shares: Sequence[float
         ),
         *finished,
     )
+
+
+def prepare(statistic: Statistic, blended: Nest) -> Nest:
+    """The target that `distance` takes, of a finished and blended nest.
+
+    It is called once for a style image, not in every evaluation: what a statistic calculates of the
+    target alone, such as a matrix's root, belongs into a method `prepare` of its own. Without one
+    the target is the nest itself.
+    """
+    own = getattr(statistic, "prepare", None)
+    return blended if own is None else own(blended)

@@ -53,7 +53,7 @@ def style_terms(
 
     Args:
       finished: what `statistic` finishes with, by layer, of these layers at least.
-      targets: the style images', likewise.
+      targets: the style images', of `statistics.prepare`.
       statistic: whose distance is taken.
       channels: of the network's layers.
     """
@@ -93,16 +93,22 @@ def of_maps(
             {key: statistic.finish(statistic.measure(by[key])) for key in settings.style_layers}
             for by in (maps, targets)
         )
+        wanted = {key: statistics.prepare(statistic, nest) for key, nest in wanted.items()}
         channels = {key: maps[key].shape[-1] for key in settings.style_layers}
         terms |= style_terms(finished, wanted, statistic, channels)
     return terms
 
 
 def weights_of(settings: Settings) -> dict[str, float]:
-    """The weight of every kind of term, and of the parts that have one: α, β, γ, c_l and w_l."""
+    """The weight of every kind of term, and of the parts that have one: α, β, γ, c_l and w_l.
+
+    The strength s multiplies α by (2 (1 − s))² and β by (2 s)²: from no style at 0 by way of the
+    weights themselves at 0.5 to no content at 1.
+    """
+    strength = settings.strength
     return {
-        "content": settings.content_weight,
-        "style": settings.style_weight,
+        "content": (2 * (1 - strength)) ** 2 * settings.content_weight,
+        "style": (2 * strength) ** 2 * settings.style_weight,
         "tv": settings.tv_weight,
         **{f"content/{key}": weight for key, weight in settings.content_layers.items()},
         **{f"style/{key}": weight for key, weight in settings.style_layers.items()},

@@ -9,14 +9,17 @@ from nst_tf.errors import SettingsError
 
 POOLINGS = ("max", "avg", "l2")  # network/vgg.py: Pooling
 PADDINGS = ("zero", "replicate")  # network/vgg.py: build_model
-CONTENT_LOSSES = ("half-sum", "mean", "l2")  # losses/forms.py: content_loss
+CONTENT_LOSSES = ("half-sum", "mean", "l2", "relative")  # losses/forms.py: content_loss
 GRAM_FORMS = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses/gram.py: style_loss
-STYLE_LOSSES = (*GRAM_FORMS,)  # losses/statistics.py: STATISTICS
+DISTRIBUTIONS = ("wasserstein", "mean-std", "sliced", "histogram")  # each a file of losses/
+STYLE_LOSSES = (*GRAM_FORMS, *DISTRIBUTIONS)  # losses/statistics.py: STATISTICS
 TV_LOSSES = ("squared", "absolute")  # losses/forms.py: total_variation
 ENGINES = ("auto", "keras", "direct", "winograd")  # network/engine.py: stages
 DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machine.py: choose_dtype
 INITIAL_IMAGES = ("content", "style", "blurred", "noise", "blank")  # pictures/initial.py: image
+COLOURS = ("free", "content", "matched", "palette")  # pictures/colours.py
 OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs")  # optimizers/
+BOUNDED = ("lbfgs", "adam", "gd")  # those that can keep values in [0, 1]
 #: tensorflow-addons', each as `tfa.NAME`; optimizers/addons.py
 ADDONS = (
     *("AdaBelief", "AdamW", "COCOB", "LAMB", "LazyAdam", "Lookahead", "NovoGrad"),
@@ -37,14 +40,19 @@ def check(what: str, value: str, choices: tuple[str, ...]) -> None:
         raise SettingsError(f"no {what} {value!r}: use one of {', '.join(choices)}")
 
 
-def check_optimizer(value: str) -> None:
-    """Raises SettingsError where `value` names no optimizer, neither ours nor an addon."""
+def check_optimizer(value: str, bounded: bool = False) -> None:
+    """Raises SettingsError where `value` names no optimizer, neither ours nor an addon, or where
+    one that can keep values in [0, 1] is wanted and it cannot."""
     if value.startswith("tfa."):
         parse_addon(value)
     elif value not in OPTIMIZERS:
         raise SettingsError(
             f"no optimizer {value!r}: use one of {', '.join(OPTIMIZERS)}, or tfa.NAME of "
             "tensorflow-addons"
+        )
+    if bounded and value not in BOUNDED:
+        raise SettingsError(
+            f"{value} knows no bounds: use {' or '.join(BOUNDED)}, or leave out bounded"
         )
 
 
