@@ -35,7 +35,7 @@ LEGACY_EXCHANGES := $(addprefix tests/test_,$(addsuffix .py,other_tensorflow nat
 demo: $(VENV)/installed
 	@mkdir -p demo
 	$(BIN)/nst-tf stylize $(ASSETS)/scene.png $(ASSETS)/painting.png --weights=$(WEIGHTS) \
-	    --size=384 --evaluations=200 -o demo/pastiche.png --sheet=demo/sheet.png
+	    --preset=crisp --size=384 -o demo/pastiche.png --sheet=demo/sheet.png
 	@echo
 	@echo "The pastiche is demo/pastiche.png; demo/sheet.png shows content | style | result."
 

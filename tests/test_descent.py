@@ -169,3 +169,36 @@ def test_another_size_goes_on_counting(name):
     assert float(there.best.loss) == pytest.approx(float(larger(image)[0]))
     *_, end = descent.descend(larger, solver, there, limits.after(there))
     assert int(end.iteration) > 4 and float(end.best.loss) < float(there.best.loss)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.6, 0.95])
+def test_the_average_is_the_corrected_sum_over_the_iterates(decay):
+    solver, limits = optimizers.create("adam", 0.05), Limits(iterations=9)
+    iterates, found = [], None
+    take_step = lambda progress: descent.attempt(bowl, solver, progress, decay)  # noqa: E731
+    begun = descent.begin(bowl, solver, START)
+    for found in descent.descend(bowl, solver, begun, limits, take_step):
+        iterates.append(found.state.point.image.numpy().astype(np.float64))
+    weights = decay ** np.arange(len(iterates))[::-1]
+    wanted = np.tensordot(weights / weights.sum(), iterates, 1)
+    np.testing.assert_allclose(found.average.image, wanted, atol=1e-6)
+    assert np.abs(wanted - iterates[-1]).max() > 1e-3 or decay == 0
+
+
+def test_a_rejected_step_is_not_averaged_and_a_new_size_begins_anew():
+    solver, evaluate = optimizers.create("adam"), Failing(3)
+    take_step = lambda progress: descent.attempt(evaluate, solver, progress, 0.9)  # noqa: E731
+    begun = descent.begin(evaluate, solver, START)
+    first, rejected = list(
+        descent.descend(evaluate, solver, begun, Limits(evaluations=3), take_step)
+    )
+    assert int(rejected.failures) == 1
+    np.testing.assert_array_equal(rejected.average.image, first.average.image)
+    larger = tf.image.resize(START, (8, 10))
+
+    def flat(image):
+        return bowl(tf.image.resize(image, (4, 5)))
+
+    anew = descent.resize(flat, solver, first, larger)
+    np.testing.assert_array_equal(anew.average.image, larger)
+    assert float(anew.average.weight) == 0

@@ -25,7 +25,14 @@ BASE = Settings(
     pooling="avg",
 )
 #: Another value, where the type does not tell one.
-OTHERS = {"preset": "mine", "init": "noise", "optimizer": "adam"}
+OTHERS = {
+    "preset": "mine",
+    "init": "noise",
+    "optimizer": "adam",
+    "average": 0.5,
+    "strength": 0.75,
+    "bounded": True,
+}
 
 
 def another(field, value):

@@ -31,6 +31,7 @@ CONTENT = {
     "half-sum": lambda F, P: 0.5 * ((F - P) ** 2).sum((1, 2, 3)),
     "mean": lambda F, P: ((F - P) ** 2).sum((1, 2, 3)) / (N * M),
     "l2": lambda F, P: np.sqrt(((F - P) ** 2).sum((1, 2, 3))),
+    "relative": lambda F, P: ((F - P) ** 2).sum((1, 2, 3)) / (P**2).sum((1, 2, 3)),
 }
 #: of undivided Gram matrices, as the papers write them
 STYLE = {

@@ -14,6 +14,7 @@ def test_every_recipe_of_the_table_is_there():
         "gatys2015",
         "gatys2016",
         "content1-style1e6",
+        "crisp",
         "l2-distance",
         "gradient-descent",
         "ratio-sweep-base",
@@ -133,4 +134,7 @@ def test_the_forms_are_all_used_and_plain_values_come_out():
         plain = presets.settings(name).asdict()
         assert json.loads(json.dumps(plain))["preset"] == name
         assert set(plain) == {field.name for field in dataclasses.fields(Settings)}
-    assert {presets.PRESETS[n].style_loss for n in presets.PRESETS} == set(choices.GRAM_FORMS)
+    assert {presets.PRESETS[n].style_loss for n in presets.PRESETS} == {
+        *choices.GRAM_FORMS,
+        "wasserstein",
+    }

@@ -40,7 +40,7 @@ and classical ones:
 {classical}.
 """
 
-#: Of a run under a protocol, where the user does not say.
+#: Of a run of one scale under a protocol, where the user does not say.
 _EVALUATIONS = 200
 #: The flags that hold for single pictures; all hold for a protocol.
 _OF_PICTURES = ("judges", "weights", "out", "workers", "quiet")
@@ -53,7 +53,7 @@ def define_flags() -> flags.FlagValues:
         "protocol",
         None,
         list(protocols.names()),
-        "The list of pairs: small (8 x 5 at 512 pixels), brief (8 of them) or full (20 x 10 at 256).",
+        "Pairs: small (8 x 5 at 512 pixels), brief (8 of these) or full (20 x 10 at 256).",
         flag_values=values,
     )
     flags.DEFINE_list("methods", [], "What to compare under the protocol.", flag_values=values)

@@ -145,7 +145,7 @@ class Servable(tf.train.Checkpoint):
         def evaluate(image: tf.Tensor) -> Evaluation:
             return value_and_gradient(terms_of, image, scaled=True)
 
-        solver = LBFGS()
+        solver = LBFGS(bounded=settings.bounded)
         progress = descent.begin(evaluate, solver, content)
         history = tf.TensorArray(tf.float32, steps + 1, element_shape=[])
         history = history.write(0, progress.best.loss)

@@ -27,6 +27,17 @@ def compiled(function: Callable[..., Any], input_signature: Any = None) -> Any:
     return tf.function(functools.partial(traced), input_signature=input_signature, autograph=False)
 
 
+def any_size(nest: Any) -> Any:
+    """The specification of tensors like those of a nest, in which pictures [1, height, width, c]
+    may have any size: an input signature with which one trace serves them all."""
+
+    def relaxed(tensor: tf.Tensor) -> tf.TensorSpec:
+        shape = tensor.shape
+        return tf.TensorSpec([1, None, None, shape[3]] if shape.rank == 4 else shape, tensor.dtype)
+
+    return tf.nest.map_structure(relaxed, nest)
+
+
 def _forget_gradients(graph: tf.Graph) -> None:
     """Lets a graph go when its function does.
 

@@ -32,15 +32,22 @@ _SOLVERS: dict[str, Any] = {
 }
 
 
-def create(name: str, learning_rate: float | None = None) -> Solver:
+def create(name: str, learning_rate: float | None = None, bounded: bool = False) -> Solver:
     """The solver of a name, with its own learning rate where None is given.
 
+    Args:
+      name: of the optimizer.
+      learning_rate: in its own units.
+      bounded: whether every value of the image is kept in [0, 1].
+
     Raises:
-      SettingsError: no optimizer has this name, or it is one of tensorflow-addons, which is not
-        here.
+      SettingsError: no optimizer has this name, or it knows no bounds, or it is one of
+        tensorflow-addons, which is not here.
     """
-    choices.check_optimizer(name)
+    choices.check_optimizer(name, bounded)
     if name.startswith("tfa."):
         return addons.create(name, learning_rate)
-    options = {} if learning_rate is None else {"learning_rate": learning_rate}
+    options: dict[str, Any] = {"bounded": True} if bounded else {}
+    if learning_rate is not None:
+        options["learning_rate"] = learning_rate
     return _SOLVERS[name](**options)

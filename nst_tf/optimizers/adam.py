@@ -39,12 +39,14 @@ class Adam:
       beta_1: decay of the first moment.
       beta_2: decay of the second moment.
       epsilon: ε, which keeps a step finite where there is no gradient.
+      bounded: whether every value is kept in [0, 1]: what a step takes beyond is cut off.
     """
 
     learning_rate: float = field(default=0.02, compare=False)
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
+    bounded: bool = False
 
     def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         point = evaluate_at(evaluate, image)
@@ -61,6 +63,8 @@ class Adam:
         first += (gradient - first) * (1 - self.beta_1)
         second += (tf.square(gradient) - second) * (1 - self.beta_2)
         moved = state.point.image - first * length / (tf.sqrt(second) + self.epsilon)
+        if self.bounded:
+            moved = tf.clip_by_value(moved, 0.0, 1.0)
         return State(
             evaluate_at(evaluate, moved),
             state.evaluations + 1,

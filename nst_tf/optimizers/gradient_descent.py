@@ -17,10 +17,12 @@ class GradientDescent:
       learning_rate: η, in units of the image squared per unit of loss. None sets it once, from the
         first gradient, so that the first step changes the image by `first_change` RMS.
       first_change: in units of the image, black to white being 1.
+      bounded: whether every value is kept in [0, 1]: projected gradient descent.
     """
 
     learning_rate: float | None = field(default=None, compare=False)
     first_change: float = 0.01
+    bounded: bool = False
 
     def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         point = evaluate_at(evaluate, image)
@@ -32,8 +34,11 @@ class GradientDescent:
 
     def step(self, evaluate: Evaluate, state: State) -> State:
         point = state.point
-        moved = evaluate_at(evaluate, point.image - state.learning_rate * point.gradient)
-        return state._replace(point=moved, evaluations=state.evaluations + 1)
+        moved = point.image - state.learning_rate * point.gradient
+        if self.bounded:
+            moved = tf.clip_by_value(moved, 0.0, 1.0)
+        point = evaluate_at(evaluate, moved)
+        return state._replace(point=point, evaluations=state.evaluations + 1)
 
     def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
         """Starts anew: it remembers nothing, and sets its rate by the first gradient again."""

@@ -2,10 +2,16 @@
 
 Nocedal and Wright, "Numerical Optimization", 2nd edition, 2006: algorithms 7.4 (two-loop
 recursion) and 7.5 (L-BFGS), equation 7.20 (initial scaling), section 3.5 (interpolation).
+
+Bounded, it is a two-metric projection: Bertsekas, "Projected Newton Methods for Optimization
+Problems with Simple Constraints", SIAM J. Control and Optimization 20(2), 1982. Values that are at
+a bound and that the gradient pushes beyond it are left out of the step; the others take the
+quasi-Newton step, and what it takes beyond [0, 1] is cut off before the loss is looked at.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -49,6 +55,7 @@ class LBFGS:
       sufficient_decrease: c₁ of Armijo's condition.
       backtracks: how often a step that does not decrease the loss is shortened before the solver
         gives up and says `stalled`.
+      bounded: whether every value is kept in [0, 1].
     """
 
     learning_rate: float = field(default=1.0, compare=False)
@@ -56,6 +63,7 @@ class LBFGS:
     first_change: float = 0.02
     sufficient_decrease: float = 1e-4
     backtracks: int = 12
+    bounded: bool = False
 
     def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
         point = evaluate_at(evaluate, image)
@@ -70,8 +78,10 @@ class LBFGS:
     def step(self, evaluate: Evaluate, state: State) -> State:
         point, memory = state.point, state.memory
         empty = memory.scale == 0.0
-        first = first_step(point.gradient, self.first_change)
-        direction = -two_loops(memory, point.gradient, tf.where(empty, first, memory.scale))
+        free = self._free(point)
+        gradient = free(point.gradient)
+        first = first_step(gradient, self.first_change)
+        direction = -free(two_loops(memory, gradient, tf.where(empty, first, memory.scale)))
         moved, evaluations = self._line_search(
             evaluate, point, direction, state.learning_rate, state.evaluations
         )
@@ -80,8 +90,17 @@ class LBFGS:
             evaluations,
             state.learning_rate,
             tf.logical_not(moved.loss < point.loss),
-            remember(memory, moved.image - point.image, moved.gradient - point.gradient),
+            # A value that did not move says nothing of the curvature along the others.
+            remember(memory, moved.image - point.image, free(moved.gradient - point.gradient)),
         )
+
+    def _free(self, point: Point) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What leaves of a tensor of the image's shape the values that may move."""
+        if not self.bounded:
+            return lambda values: values
+        below = (point.image <= 0) & (point.gradient > 0)
+        above = (point.image >= 1) & (point.gradient < 0)
+        return lambda values: tf.where(below | above, 0.0, values)
 
     def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
         """Starts anew: pairs of steps at one size say nothing about the curvature at another."""
@@ -103,8 +122,14 @@ class LBFGS:
         # Rounding may turn a poor direction uphill; then only a smaller loss will do.
         slope = tf.minimum(dot(start.gradient, direction), 0.0)
 
+        def predicted(t: tf.Tensor, point: Point, share: float = 1.0) -> tf.Tensor:
+            # Of a step of which the bounds cut something off, by what is left of it.
+            if not self.bounded:
+                return share * t * slope
+            return share * tf.minimum(dot(start.gradient, point.image - start.image), 0.0)
+
         def accepted(t: tf.Tensor, point: Point) -> tf.Tensor:
-            enough = point.loss <= start.loss + self.sufficient_decrease * t * slope
+            enough = point.loss <= start.loss + predicted(t, point, self.sufficient_decrease)
             return enough & is_finite(point)
 
         def searching(t: tf.Tensor, point: Point, tries: tf.Tensor) -> tf.Tensor:
@@ -114,11 +139,15 @@ class LBFGS:
         def try_next(t: tf.Tensor, point: Point, tries: tf.Tensor) -> tuple[tf.Tensor, ...]:
             # The minimum of the parabola through both losses and the slope, kept between a tenth
             # and a half of the step; a loss that is not finite says nothing but "shorter".
-            bend = 2 * (point.loss - start.loss - t * slope)
-            share = tf.math.divide_no_nan(-slope * t, bend)
+            expected = predicted(t, point)
+            bend = 2 * (point.loss - start.loss - expected)
+            share = tf.math.divide_no_nan(-expected, bend)
             share = tf.where(tf.math.is_finite(share), tf.clip_by_value(share, 0.1, 0.5), 0.1)
             t = tf.where(tries == 0, t, t * share)
-            return t, evaluate_at(evaluate, start.image + t * direction), tries + 1
+            moved = start.image + t * direction
+            if self.bounded:
+                moved = tf.clip_by_value(moved, 0.0, 1.0)
+            return t, evaluate_at(evaluate, moved), tries + 1
 
         t, point, tries = tf.while_loop(
             searching, try_next, (length, start, tf.constant(0)), parallel_iterations=1

@@ -53,7 +53,22 @@ class Settings:
         512, DATA, "Longer side of the result in pixels; 0 keeps the content's own."
     )
     style_size: int | None = setting(
-        None, DATA, "Longer side of the style images; 0 for the same as size."
+        None, DATA, "Longer side of the style images; 0 for size times stroke_size."
+    )
+    stroke_size: float = setting(
+        1.0,
+        DATA,
+        "Size of the strokes: how many times as large as the result the painting is seen.",
+    )
+    strength: float = setting(
+        0.5, DATA, "How much style, from 0 (the photo) to 1; at 0.5 alpha and beta are as given."
+    )
+    min_scale: int | None = setting(
+        None,
+        DATA,
+        "Longer side of the first of several scales, each the square root of 2 larger than the one "
+        "before, from coarse to fine; 0 for a single scale. With scales, iterations and "
+        "evaluations hold at 512 pixels; others get as many times more as they are smaller.",
     )
     content_layers: Mapping[str, float] = setting(
         {"conv4_2": 1.0},
@@ -74,6 +89,13 @@ class Settings:
     tv_weight: float = setting(0.0, DATA, "Gamma, of total variation: more is smoother.")
     style_blend: tuple[float, ...] = setting(
         (), DATA, "Weight of each style image, such as 3,1; equal by default."
+    )
+    colours: str = setting(
+        "free",
+        DATA,
+        "Colours of the result: as the losses make them; the content image's; the painting's "
+        "matched to the content image's before the run; or the painting's palette, strictly.",
+        choices.COLOURS,
     )
     pooling: str = setting("max", GRAPH, "The network's pooling.", choices.POOLINGS)
     rescale_pooling: bool = setting(False, GRAPH, "Scale avg and l2 pooling to max pooling's mean.")
@@ -98,6 +120,15 @@ class Settings:
         "factor on the gradient, of lbfgs the share of the quasi-Newton step. By default the "
         "optimizer's own.",
     )
+    bounded: bool = setting(
+        False, DATA, f"Keep every value of the image in [0, 1]: {', '.join(choices.BOUNDED)}."
+    )
+    average: float = setting(
+        0.0,
+        DATA,
+        "Decay of the iterates' moving average, which then is the result: 0 takes the image with "
+        "the smallest loss, 0.99 about the last hundred iterations.",
+    )
     iterations: int | None = setting(
         None, DATA, "Stop after so many iterations (accepted steps), in place of the preset's end."
     )
@@ -118,8 +149,15 @@ class Settings:
             self._set(name, _layer_weights(name, getattr(self, name)))
         if not self.content_layers and not self.style_layers:
             raise SettingsError("name at least one content layer or style layer")
-        for name in ("content_weight", "style_weight", "tv_weight"):
+        for name in ("content_weight", "style_weight", "tv_weight", "stroke_size", "strength"):
             self._set(name, _number(name, getattr(self, name)))
+        self._set("average", _number("average", self.average))
+        if self.average >= 1:
+            raise SettingsError(f"average is {self.average}: use a number below 1")
+        if self.strength > 1:
+            raise SettingsError(f"strength is {self.strength}: use a number from 0 to 1")
+        if self.stroke_size == 0:
+            raise SettingsError("stroke_size is 0: use a number above 0")
         self._set("style_blend", _each("style_blend", self.style_blend, _number))
         if self.style_blend and sum(self.style_blend) == 0:
             raise SettingsError("style_blend: at least one weight must be above 0")
@@ -127,7 +165,10 @@ class Settings:
             self._set("learning_rate", _number("learning_rate", self.learning_rate))
             if self.learning_rate == 0:
                 raise SettingsError("learning_rate is 0: use a number above 0")
-        for name, least in (("size", 1), ("style_size", 1), ("iterations", 0), ("evaluations", 1)):
+        for name, least in (
+            *(("size", 1), ("style_size", 1), ("min_scale", 1)),
+            *(("iterations", 0), ("evaluations", 1)),
+        ):
             if getattr(self, name) is not None:
                 self._set(name, _integer(name, getattr(self, name), least))
         if self.iterations is None and self.evaluations is None:
@@ -135,7 +176,7 @@ class Settings:
         for name in ("snapshot_every", "seed"):
             self._set(name, _integer(name, getattr(self, name), 0))
         self._set("snapshots", _each("snapshots", self.snapshots, partial(_integer, least=1)))
-        for name in ("normalise", "rescale_pooling"):
+        for name in ("normalise", "rescale_pooling", "bounded"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}: use True or False")
         if not isinstance(self.init, (str, os.PathLike)):
@@ -144,7 +185,7 @@ class Settings:
         for field in dataclasses.fields(self):
             if field.metadata.get("choices"):
                 choices.check(field.name, getattr(self, field.name), field.metadata["choices"])
-        choices.check_optimizer(self.optimizer)
+        choices.check_optimizer(self.optimizer, self.bounded)
 
     def _set(self, name: str, value: Any) -> None:
         """Replaces a field by its checked, plain form, which frozen dataclasses allow only here."""

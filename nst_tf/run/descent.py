@@ -25,6 +25,22 @@ from nst_tf.optimizers.base import Evaluate, Point, Solver, State, is_finite
 ATTEMPTS = 6
 
 
+class Average(NamedTuple):
+    """The exponential moving average of the iterates, corrected for its beginning.
+
+    Adam's iterates go around a minimum more than down to it; their average is nearer to it than the
+    last of them, and smoother (Polyak and Juditsky 1992; the corrected form is Kingma and Ba's).
+
+    Attributes:
+      image: Σ d^(t−k) x_k / Σ d^(t−k), float32 [1, height, width, 3]; the image begun with while
+        there is no iterate.
+      weight: (1 − d) Σ d^(t−k), float32 []; 0 while there is none.
+    """
+
+    image: tf.Tensor
+    weight: tf.Tensor
+
+
 class Progress(NamedTuple):
     """Where a descent stands: a nest of tensors, which tf.train.Checkpoint can save.
 
@@ -36,6 +52,7 @@ class Progress(NamedTuple):
       finite: whether the last step, accepted or not, came to a finite loss and gradient, bool [].
       shrink: what the solver's step length is multiplied by at its next new start, float32 [].
       change: RMS change of the image in the last step, black to white being 1, float32 [].
+      average: of the images accepted since `begin` or `resize`.
     """
 
     state: State
@@ -45,6 +62,7 @@ class Progress(NamedTuple):
     finite: tf.Tensor
     shrink: tf.Tensor
     change: tf.Tensor
+    average: Average
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,23 @@ class Limits:
         if evaluations is not None:
             evaluations += int(progress.state.evaluations)
         return Limits(iterations, evaluations)
+
+    @property
+    def steps(self) -> int:
+        """How many steps they allow: evaluations, or iterations where these are not limited."""
+        limit = self.iterations if self.evaluations is None else self.evaluations
+        return 0 if limit is None else limit
+
+    def share(self, begun: Progress, progress: Progress) -> float:
+        """How much of what they allow is done at `progress`, of a descent begun at `begun`: 0 to 1,
+        also where nothing ends it but the descent itself."""
+        done = [0.0]
+        if self.iterations:
+            done.append((int(progress.iteration) - int(begun.iteration)) / self.iterations)
+        if self.evaluations:
+            spent = int(progress.state.evaluations) - int(begun.state.evaluations)
+            done.append(spent / self.evaluations)
+        return min(max(done), 1.0)
 
     def reached(self, progress: Progress) -> bool:
         """Whether `progress` is at its end."""
@@ -97,12 +132,26 @@ def resize(evaluate: Evaluate, solver: Solver, progress: Progress, image: tf.Ten
 def _anew(state: State, iteration: tf.Tensor) -> Progress:
     finite = is_finite(state.point)
     return Progress(
-        state, state.point, iteration, tf.constant(0), finite, tf.ones([]), tf.zeros([])
+        state,
+        state.point,
+        iteration,
+        tf.constant(0),
+        finite,
+        tf.ones([]),
+        tf.zeros([]),
+        Average(state.point.image, tf.zeros([])),
     )
 
 
-def attempt(evaluate: Evaluate, solver: Solver, progress: Progress) -> Progress:
-    """One step of the solver, accepted or not; TensorFlow operations only."""
+def attempt(evaluate: Evaluate, solver: Solver, progress: Progress, decay: float = 0.0) -> Progress:
+    """One step of the solver, accepted or not; TensorFlow operations only.
+
+    Args:
+      evaluate: the objective.
+      solver: the algorithm.
+      progress: so far.
+      decay: d of the average, from 0 (the last image) to below 1.
+    """
     state = solver.step(evaluate, progress.state)
     finite = is_finite(state.point)
     accepted = finite & tf.logical_not(state.stalled)
@@ -116,6 +165,15 @@ def attempt(evaluate: Evaluate, solver: Solver, progress: Progress) -> Progress:
         finite,
         tf.where(finite, progress.shrink, progress.shrink / 2),
         tf.sqrt(tf.reduce_mean(change)),
+        _averaged(progress.average, state.point.image, accepted, decay),
+    )
+
+
+def _averaged(average: Average, image: tf.Tensor, accepted: tf.Tensor, decay: float) -> Average:
+    weight = decay * average.weight + (1 - decay)
+    mean = average.image + (image - average.image) * ((1 - decay) / weight)
+    return Average(
+        tf.where(accepted, mean, average.image), tf.where(accepted, weight, average.weight)
     )
 
 

@@ -29,7 +29,7 @@ from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.meter import forget_peak
-from nst_tf.run.record import Step
+from nst_tf.run.record import Step, same_work
 from nst_tf.run.transfer import Callback, StyleTransfer
 from nst_tf.run.workshop import Workshop
 
@@ -355,7 +355,7 @@ def done_before(output: Path, identity: Mapping[str, Any]) -> Manifest | None:
     """
     try:
         manifest: Manifest = json.loads(output.with_suffix(".json").read_text())
-        same = json.loads(json.dumps(identity)).items() <= manifest.items()
+        same = same_work(identity, manifest)
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return manifest if same and output.exists() else None
@@ -368,6 +368,8 @@ class _Reports(Callback):
     def on_step(self, run: StyleTransfer, step: Step) -> None:
         by_evaluations = run.settings.evaluations is not None
         done = step.evaluations if by_evaluations else step.iteration
+        if run.settings.min_scale is not None:  # the steps of several scales are not alike
+            done = round(run.share * (run.settings.evaluations or run.settings.iterations or 1))
         self._worker.report(self._name, done, step.terms["total"])
         if self._worker.stopping:
             run.stop()

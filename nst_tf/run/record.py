@@ -96,7 +96,8 @@ class Result:
     """What a run made.
 
     Attributes:
-      array: the image with the smallest total loss, float32 [height, width, 3], in [0, 1].
+      array: the image with the smallest total loss, or the average of the last ones where the
+        settings ask for it, float32 [height, width, 3], in [0, 1].
       history: one row a recorded iteration: `iteration`, `evaluations`, `seconds`, `total`,
         `content`, `style`, `tv`, `content/LAYER`, `style/LAYER`, `gradient_norm`,
         `learning_rate`, `step_length` (see `Step`).
@@ -150,6 +151,19 @@ def identity_of(picture: Picture) -> dict[str, Any]:
     return {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
 
 
+def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest is of the very work that an identity tells from others.
+
+    A setting that is not in the manifest, of an older version, had the effect of its default: what
+    is added leaves all else as it was.
+    """
+    wanted = json.loads(json.dumps(identity))
+    if "settings" in wanted:
+        older = {**json.loads(json.dumps(Settings(evaluations=1).asdict())), **manifest["settings"]}
+        manifest = {**manifest, "settings": older}
+    return bool(wanted.items() <= manifest.items())
+
+
 def manifest(
     identity: Mapping[str, Any],
     history: Sequence[Mapping[str, float]],
@@ -165,9 +179,9 @@ def manifest(
       history: its rows; the last says how far it came.
       spent: on it, as `meter.Meter.spent` says.
       stopped: why it ended.
-      total: L_total of the best image as the optimizer has it, with values beyond [0, 1].
-      saved_total: L_total of the same image as 8 bits hold it, clipped and rounded; None where
-        that is not finite.
+      total: L_total of the image as the optimizer has it, perhaps with values beyond [0, 1].
+      saved_total: L_total of the image as 8 bits hold it, in its final colours, clipped and
+        rounded; None where that is not finite.
     """
     return {
         "nst_tf": __version__,

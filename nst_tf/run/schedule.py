@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nst_tf.pictures import images
+from nst_tf.recipe import layers
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.descent import Limits
 
@@ -29,28 +31,80 @@ class Stage:
 
     def shape(self, content: np.ndarray) -> tuple[int, int]:
         """Height and width of the image at this stage, of a run to the size of `content`."""
-        height, width = content.shape[:2]
-        factor = 1 if self.size is None else self.size / max(height, width)
-        return max(1, round(height * factor)), max(1, round(width * factor))
+        return self.shapes(content)[0]
+
+    def shapes(self, content: np.ndarray, *styles: np.ndarray) -> list[tuple[int, int]]:
+        """Likewise of the content image and the style images."""
+        factor = 1 if self.size is None else self.size / max(content.shape[:2])
+        return [
+            (max(1, round(picture.shape[0] * factor)), max(1, round(picture.shape[1] * factor)))
+            for picture in (content, *styles)
+        ]
+
+    def work(self, content: np.ndarray) -> int:
+        """Its steps times its pixels."""
+        height, width = self.shape(content)
+        return max(self.limits.steps, 1) * height * width
 
     def pictures(
         self, content: np.ndarray, styles: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """The content image and the style images, float32 [height, width, 3], at this stage."""
-        shape = self.shape(content)
-        factor = max(shape) / max(content.shape[:2])
-        scaled = [
-            images.resize(style, *(max(1, round(side * factor)) for side in style.shape[:2]))
-            for style in styles
-        ]
+        shape, *shapes = self.shapes(content, *styles)
+        scaled = [images.resize(style, *its) for style, its in zip(styles, shapes, strict=True)]
         return images.resize(content, *shape), scaled
 
 
 #: The stages in their order; the last has the size of the result.
 Schedule = Sequence[Stage]
 
+#: Between two scales: a coarse stroke is settled before the next finer one is looked at.
+_FACTOR = math.sqrt(2)
+#: The longer side at which, with several scales, iterations and evaluations are as the settings
+#: have them.
+_REFERENCE = 512
 
-def of_settings(settings: Settings) -> Schedule:
-    """The schedule of a recipe: a single stage."""
-    limits = Limits(settings.iterations, settings.evaluations)
-    return (Stage(limits, learning_rate=settings.learning_rate),)
+
+def share(stages: Schedule, content: np.ndarray, stage: Stage, here: float) -> float:
+    """How much of all stages is done, from 0 to 1, where so much of one is, and those before it."""
+    work = [one.work(content) for one in stages]
+    at = list(stages).index(stage)
+    return (sum(work[:at]) + work[at] * here) / sum(work)
+
+
+def of_settings(settings: Settings, content: np.ndarray, styles: Sequence[np.ndarray]) -> Schedule:
+    """The schedule of a recipe: a single stage, or scales from coarse to fine.
+
+    Steps are n · 512 / size at a scale: where a pixel is cheap, most is done; the work at each
+    scale is proportional to its size, and that of all of them to the last one's. A scale gets the
+    same whatever comes after it, so a larger result is the smaller one gone on with. It begins with
+    the first scale at which every picture has pixels enough for the network.
+
+    Args:
+      settings: of the recipe.
+      content: the content image, float32 [height, width, 3], at the size of the result.
+      styles: the style images, likewise.
+    """
+    limits = (settings.iterations, settings.evaluations)
+    if settings.min_scale is None:
+        return (Stage(Limits(*limits), learning_rate=settings.learning_rate),)
+    size = max(content.shape[:2])
+    sizes = [size]
+    # A scale that would be a tenth off is the smallest one still.
+    while sizes[0] > 1.1 * settings.min_scale:
+        sizes.insert(0, max(1, round(sizes[0] / _FACTOR)))
+    stages = tuple(
+        Stage(
+            Limits(*(n and max(1, round(n * _REFERENCE / scale)) for n in limits)),
+            None if scale == size else scale,
+            settings.learning_rate,
+        )
+        for scale in sizes
+    )
+    least = layers.smallest_size([layers.parse(key) for key in settings.layers])
+    large_enough = [
+        stage
+        for stage in stages
+        if min(min(shape) for shape in stage.shapes(content, *styles)) >= least
+    ]
+    return large_enough or stages[-1:]

@@ -20,11 +20,11 @@ from nst_tf.losses.objective import Objective
 from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
-from nst_tf.pictures import images, initial
+from nst_tf.pictures import colours, images
 from nst_tf.pictures.images import Picture
-from nst_tf.recipe import layers, presets
+from nst_tf.recipe import presets
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import descent, record, schedule
+from nst_tf.run import descent, inputs, record, schedule
 from nst_tf.run.descent import Progress
 from nst_tf.run.meter import Meter
 from nst_tf.run.record import Result, Step
@@ -56,22 +56,24 @@ class _Track:
     Attributes:
       progress: of the descent; None before the first evaluation.
       stage: that it is at.
+      begun: the progress that the stage began with.
       stopped: why it ended, as in `Result`.
       stopping: whether it is to end after the current step.
       history: a row an iteration.
       snapshots: by iteration.
       spent: as `Meter.spent`, up to the last row.
-      saved_total: the loss of an image as saved, with that image's progress.
+      totals: as `StyleTransfer._totals`, with the progress that they are of.
     """
 
     progress: Progress | None = None
     stage: Stage | None = None
+    begun: Progress | None = None
     stopped: str = "interrupted"
     stopping: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: dict[int, Image.Image] = field(default_factory=dict)
     spent: dict[str, float | int | None] = field(default_factory=dict)
-    saved_total: tuple[Progress, float | None] | None = None
+    totals: tuple[Progress, tuple[float, float | None]] | None = None
 
 
 class StyleTransfer:
@@ -128,38 +130,15 @@ class StyleTransfer:
         workshop: Workshop | None = None,
         **overrides: Any,
     ) -> None:
-        self.settings = presets.choose(preset, settings, **overrides)
-        settings = self.settings
-        styles = list(style) if isinstance(style, (list, tuple)) else [style]
-        if not styles:
-            raise SettingsError("name at least one style image")
-        if settings.style_blend and len(settings.style_blend) != len(styles):
-            raise SettingsError(
-                f"{len(settings.style_blend)} weights in style_blend for {len(styles)} "
-                "style images: give one for each, or none"
-            )
-        self._stages = schedule.of_settings(settings) if stages is None else tuple(stages)
+        self.settings = settings = presets.choose(preset, settings, **overrides)
+        self._inputs = inputs.load(settings, content, style)
+        self.content, self.styles = self._inputs.content, self._inputs.styles
+        self._stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self._solvers = [
-            optimizers.create(settings.optimizer, stage.learning_rate) for stage in self._stages
+            optimizers.create(settings.optimizer, stage.learning_rate, settings.bounded)
+            for stage in self._stages
         ]
-        self.content = images.load(content, settings.size)
-        style_size = settings.style_size or settings.size
-        self.styles = [images.load(picture, style_size) for picture in styles]
-        for source, picture in zip((content, *styles), (self.content, *self.styles), strict=True):
-            height, width = picture.shape[:2]
-            try:
-                layers.check_size(height, width, map(layers.parse, settings.layers))
-            except SettingsError as error:
-                name = source if isinstance(source, (str, os.PathLike)) else "a picture"
-                raise SettingsError(f"{name}: {error}") from error
-        self._start = initial.image(settings.init, self.content, self.styles, settings.seed)
         self.weights = weights_module.load(weights, seed=settings.seed)
-        self._inputs: dict[str, Any] = {
-            "content": record.identity_of(content),
-            "styles": [record.identity_of(picture) for picture in styles],
-        }
-        if files := initial.files(settings.init):
-            self._inputs["init"] = [record.identity_of(path) for path in files]
         self._callbacks = list(callbacks)
         self._tile = machine.check_tile(tile)
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
@@ -185,6 +164,7 @@ class StyleTransfer:
             tile=self._tile,
             engine=self.engine,
             dtype=self.dtype,
+            any_size=len(self._stages) > 1,
         )
 
     @property
@@ -210,7 +190,7 @@ class StyleTransfer:
     @property
     def initial_image(self) -> np.ndarray:
         """The image that the run starts from, float32 [height, width, 3]."""
-        return self._start
+        return self._inputs.start
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -219,13 +199,19 @@ class StyleTransfer:
 
     @property
     def best(self) -> np.ndarray:
-        """The image with the smallest total loss so far, float32 [height, width, 3] in [0, 1].
+        """The image with the smallest total loss so far, or the average of the iterates where the
+        settings ask for one: float32 [height, width, 3] in [0, 1].
 
         Raises:
           SettingsError: nothing has been evaluated yet.
         """
-        array = np.clip(self._progress().best.image[0].numpy(), 0, 1)
-        return images.resize(array, *self.content.shape[:2])  # of a run that ended at a small size
+        array = np.clip(self._outcome(self._progress())[0].numpy(), 0, 1)
+        array = images.resize(array, *self.content.shape[:2])  # of a run that ended at a small size
+        if self.settings.colours == "content":
+            return colours.keep(array, self.content)
+        if self.settings.colours == "palette":
+            return colours.palette(array, self.styles, self.settings.style_blend or None)
+        return array
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -235,13 +221,22 @@ class StyleTransfer:
             "image": {"height": self.content.shape[0], "width": self.content.shape[1]},
             "engine": self.engine,
             "dtype": self.dtype,
-            **self._inputs,
+            **self._inputs.identity,
             "weights": {
                 "source": self.weights.source,
                 "sha256": self.weights.sha256,
                 "file_sha256": self.weights.file_sha256,
             },
         }
+
+    @property
+    def share(self) -> float:
+        """How much of the run is done, from 0 to 1: its steps, a large scale's weighing more."""
+        track = self._track
+        if track.progress is None or track.begun is None or track.stage is None:
+            return 0.0
+        here = track.stage.limits.share(track.begun, track.progress)
+        return schedule.share(self._stages, self.content, track.stage, here)
 
     def stop(self) -> None:
         """Ends the run after the current step; from a callback, a signal or another thread."""
@@ -281,8 +276,7 @@ class StyleTransfer:
                 list(track.history),
                 track.spent,
                 track.stopped,
-                float(progress.best.loss),
-                self._saved_total(progress),
+                *self._totals(progress),
             ),
         )
 
@@ -309,10 +303,9 @@ class StyleTransfer:
         iteration = -1
         for stage, solver in zip(self._stages, self._solvers, strict=True):
             objective = self.build_objective(stage)
-            take_step = self._workshop.step(objective, solver)
             limits = stage.limits
             if track.progress is None:
-                start = images.resize(self._start, *stage.shape(self.content))
+                start = images.resize(self._inputs.start, *stage.shape(self.content))
                 progress = descent.begin(objective, solver, tf.constant(start[np.newaxis]))
                 if not progress.finite:
                     raise DivergenceError(
@@ -321,16 +314,20 @@ class StyleTransfer:
                     )
             else:
                 limits = limits.after(track.progress)
-                image = track.progress.best.image
+                image = self._outcome(track.progress)
                 image = tf.image.resize(image, stage.shape(self.content), "bicubic")
+                if self.settings.bounded:
+                    image = tf.clip_by_value(image, 0.0, 1.0)
                 progress = descent.resize(objective, solver, track.progress, image)
-            track.stage, track.progress = stage, progress
+            track.stage, track.begun, track.progress = stage, progress, progress
             if iteration < 0:
                 iteration = 0
                 yield progress
             if track.stopping:
                 return
             begun = progress
+            like = begun if getattr(objective, "any_size", False) else None
+            take_step = self._workshop.step(objective, solver, self.settings.average, like)
             for progress in descent.descend(objective, solver, begun, limits, take_step):
                 track.progress = progress
                 if int(progress.iteration) > iteration:
@@ -351,14 +348,23 @@ class StyleTransfer:
             raise SettingsError("no result yet: the run has not taken its first step")
         return self._track.progress
 
-    def _saved_total(self, progress: Progress) -> float | None:
-        """L_total of the best image as 8 bits hold it; None where that is not finite."""
-        known = self._track.saved_total
-        if known is None or known[0].best is not progress.best:
-            pixels = images.to_uint8(progress.best.image.numpy()) / np.float32(255)
-            total = float(self.build_objective(self._track.stage)(tf.constant(pixels)).loss)
-            known = progress, total if math.isfinite(total) else None
-            self._track.saved_total = known
+    def _outcome(self, progress: Progress) -> tf.Tensor:
+        """The image that a run would end with, float32 [1, height, width, 3]."""
+        return progress.average.image if self.settings.average else progress.best.image
+
+    def _totals(self, progress: Progress) -> tuple[float, float | None]:
+        """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite."""
+        known = self._track.totals
+        if known is None or known[0] is not progress:
+            image = self._outcome(progress)
+            objective = self.build_objective(self._track.stage)
+            total = objective(image).loss if self.settings.average else progress.best.loss
+            if self._track.stage is self._stages[-1]:
+                image = self.best[np.newaxis]
+            pixels = images.to_uint8(np.asarray(image)) / np.float32(255)
+            saved = float(objective(tf.constant(pixels)).loss)
+            known = progress, (float(total), saved if math.isfinite(saved) else None)
+            self._track.totals = known
         return known[1]
 
 

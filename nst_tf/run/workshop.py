@@ -10,6 +10,7 @@ import numpy as np
 
 from nst_tf.losses.objective import Objective
 from nst_tf.network import machine
+from nst_tf.network.compiled import any_size as of_any_size
 from nst_tf.network.compiled import compiled
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
@@ -28,9 +29,10 @@ class Workshop:
 
     def __init__(self) -> None:
         self._key: Any = None
+        self._model: Any = None
         self._objective: Any = None
         self._targets: dict[str, Sequence[np.ndarray]] = {}
-        self._stepped: tuple[Evaluate, Solver] | None = None
+        self._stepped: tuple[Evaluate, Solver, float] | None = None
         self._step: Any = None
 
     def objective(
@@ -43,6 +45,7 @@ class Workshop:
         tile: int | str,
         engine: str,
         dtype: str,
+        any_size: bool = False,
     ) -> Objective:
         """The objective of a run, with its weights and targets.
 
@@ -53,18 +56,22 @@ class Workshop:
           styles: the style images, likewise.
           tile: as `machine.tile_for` takes it.
           engine: one of `choices.ENGINES` but auto; likewise dtype.
+          any_size: whether pictures of other sizes follow, which the same graph is to serve as far
+            as they are measured as a whole.
         """
-        key = (settings.graph_key, weights.sha256, content.shape, tile, engine, dtype)
+        of_model = (settings.graph_key, weights.sha256, dtype)
+        if self._model is None or of_model != self._key[0]:
+            self._forget()
+            self._model = feature_model(weights, settings, dtype)
+        rows = machine.tile_for(tile, self._model, *content.shape[:2])
+        shape = None if any_size and rows is None else content.shape
+        key = (of_model, shape, rows, engine)
         if key != self._key:
-            # The old one is let go before the new one is made: each takes much memory.
-            self._key = self._objective = self._stepped = self._step = None
-            self._targets = {}
-            model = feature_model(weights, settings, dtype)
+            model = self._model
+            self._forget()
+            self._model = model
             self._objective = Objective.from_settings(
-                settings,
-                model,
-                tile=machine.tile_for(tile, model, *content.shape[:2]),
-                engine=engine,
+                settings, model, tile=rows, engine=engine, any_size=any_size
             )
             self._key = key
         objective: Objective = self._objective
@@ -74,17 +81,36 @@ class Workshop:
         self._set("styles", blended, lambda: objective.set_styles(styles, settings.style_blend))
         return objective
 
-    def step(self, evaluate: Evaluate, solver: Solver) -> Callable[[Progress], Progress]:
+    def step(
+        self,
+        evaluate: Evaluate,
+        solver: Solver,
+        decay: float = 0.0,
+        like: Progress | None = None,
+    ) -> Callable[[Progress], Progress]:
         """`descent.attempt` of an objective and a solver.
 
         It is compiled whole: the step's own vector arithmetic, too, stays on the device. Solvers
         that are equal share it.
+
+        Args:
+          evaluate: the objective.
+          solver: of the run.
+          decay: of the average.
+          like: a progress of any size, where one trace is to serve all sizes.
         """
-        if self._stepped is None or self._stepped[0] is not evaluate or self._stepped[1] != solver:
-            self._stepped = (evaluate, solver)
-            self._step = compiled(partial(descent.attempt, evaluate, solver))
+        last = self._stepped
+        if last is None or last[0] is not evaluate or last[1:] != (solver, decay):
+            self._stepped = (evaluate, solver, decay)
+            step = partial(descent.attempt, evaluate, solver, decay=decay)
+            self._step = compiled(step, None if like is None else [of_any_size(like)])
         take_step: Callable[[Progress], Progress] = self._step
         return take_step
+
+    def _forget(self) -> None:
+        """Lets the old ones go before new ones are made: each takes much memory."""
+        self._key = self._model = self._objective = self._stepped = self._step = None
+        self._targets = {}
 
     def _set(self, kind: str, arrays: Sequence[np.ndarray], measure: Callable[[], None]) -> None:
         """Measures targets, unless they are those that are there."""

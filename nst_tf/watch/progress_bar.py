@@ -31,19 +31,26 @@ class ProgressBar(Callback):
         settings = run.settings
         by_evaluations = settings.evaluations is not None
         stream = self._stream or sys.stderr
+        counts = "{n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rate_fmt}]"
+        total: float | None = settings.evaluations if by_evaluations else settings.iterations
+        if settings.min_scale is not None:
+            # Steps of several scales are not alike: how much of the work is done says more.
+            counts, total = "[{elapsed}<{remaining}]", 1.0
         self._bar = tqdm(
-            total=settings.evaluations if by_evaluations else settings.iterations,
+            total=total,
             unit=" evaluations" if by_evaluations else " iterations",
             file=stream,
             mininterval=0.2 if stream.isatty() else 10.0,
             dynamic_ncols=True,
-            bar_format="{percentage:3.0f}% {bar:12} {n_fmt}/{total_fmt}{unit} "
-            "[{elapsed}<{remaining}, {rate_fmt}]{postfix}",
+            bar_format=f"{{percentage:3.0f}}% {{bar:12}} {counts}{{postfix}}",
         )
 
     def on_step(self, run: StyleTransfer, step: Step) -> None:
-        done = step.iteration if run.settings.evaluations is None else step.evaluations
+        done: float = step.iteration if run.settings.evaluations is None else step.evaluations
         words = [f"iteration {step.iteration}"]
+        if run.settings.min_scale is not None:
+            done = run.share
+            words = [f"{max(step.pixels.shape[1:3])} px", *words]
         if run.settings.evaluations is None:
             words.append(f"{step.evaluations} evaluations")
         words += [f"{name} {value:.3g}" for name, value in step.terms.items() if "/" not in name]

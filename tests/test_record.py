@@ -1,0 +1,43 @@
+"""Which run a manifest is of."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nst_tf.recipe import presets
+from nst_tf.run import record
+
+
+def written(**changes):
+    """An identity, and the manifest that a run of it leaves."""
+    identity = {"settings": presets.settings("gatys2016", **changes).asdict(), "dtype": "float32"}
+    return identity, {**json.loads(json.dumps(identity)), "total": 1.5}
+
+
+def test_a_manifest_is_of_its_own_run():
+    identity, manifest = written(size=64, snapshots=(2, 3))
+    assert record.same_work(identity, manifest)
+
+
+@pytest.mark.parametrize("changes", [{"size": 65}, {"strength": 0.6}, {"min_scale": 32}])
+def test_and_of_no_other(changes):
+    identity, _ = written(size=64)
+    _, manifest = written(**{"size": 64, **changes})
+    assert not record.same_work(identity, manifest)
+    assert not record.same_work({**identity, "dtype": "mixed_float16"}, written(size=64)[1])
+
+
+def test_what_an_older_version_did_not_know_had_its_default():
+    identity, manifest = written(size=64)
+    for name in ("strength", "min_scale", "bounded", "colours"):
+        del manifest["settings"][name]
+    assert record.same_work(identity, manifest)
+    for changes in ({"strength": 0.6}, {"bounded": True}, {"colours": "palette"}):
+        assert not record.same_work(written(size=64, **changes)[0], manifest)
+
+
+def test_other_work_has_no_settings():
+    assert record.same_work({"method": "quilting"}, {"method": "quilting", "seconds": 1})
+    assert not record.same_work({"method": "quilting"}, {"method": "analogies"})

@@ -1,0 +1,185 @@
+"""A run of several scales, its average, its bounds, its strength and its strokes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from skimage import color
+
+from nst_tf.errors import SettingsError
+from nst_tf.losses import terms
+from nst_tf.pictures import colours, images
+from nst_tf.recipe.settings import Settings
+from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
+from nst_tf.watch.progress_bar import ProgressBar
+
+#: Iterations hold at 512 pixels: half a one there are 5 at 48 and 7 at 34.
+OPTIONS = {
+    "content_layers": {"conv2_1": 1.0},
+    "style_layers": {"conv1_1": 1.0},
+    "content_loss": "relative",
+    "optimizer": "adam",
+    "min_scale": 24,
+    "iterations": 1,
+    "bounded": True,
+    "average": 0.8,
+    "size": 48,
+}
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    return Workshop()
+
+
+@pytest.fixture(scope="module")
+def run(tiny_weights, scene, painting, workshop):
+    """A run of three scales, at its end."""
+    made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **OPTIONS)
+    made.run()
+    return made
+
+
+def test_every_scale_gets_its_steps_and_its_size(run):
+    assert [row["iteration"] for row in run.history] == list(range(21 + 15 + 11 + 1))
+    assert run.result().array.shape == (36, 48, 3)
+    assert run.result().stopped == "finished"
+
+
+def test_one_trace_serves_all_scales(run):
+    """One by the start of the first, one within the step."""
+    objective = run.build_objective()
+    assert objective.any_size
+    assert objective.traces == 1
+
+
+def test_the_share_that_is_done_weighs_steps_by_their_pixels(
+    tiny_weights, scene, painting, workshop
+):
+    made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **OPTIONS)
+    assert made.share == 0
+    shares = {step.iteration: made.share for step in made}
+    work = 21 * 18 * 24 + 15 * 26 * 34 + 11 * 36 * 48
+    assert shares[0] == 0
+    assert shares[21] == pytest.approx(21 * 18 * 24 / work)
+    assert shares[36 + 4] == pytest.approx(1 - 7 * 36 * 48 / work)
+    assert shares[47] == 1
+
+
+def test_the_bar_tells_the_scale_and_the_share(tiny_weights, scene, painting, workshop):
+    stream = io.StringIO()
+    options = {"weights": tiny_weights, "workshop": workshop, "callbacks": [ProgressBar(stream)]}
+    StyleTransfer(scene, painting, **options, **OPTIONS).run()
+    last = stream.getvalue().split("\r")[-1]
+    assert "100%" in last
+    assert "48 px, iteration 47" in last
+
+
+def test_a_scale_goes_on_from_the_average_of_the_last(tiny_weights, scene, painting, workshop):
+    options = {**OPTIONS, "average": 0.9}
+    made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **options)
+    kept = []
+    for step in made:
+        kept.append(step.array)
+        if step.array.shape[1] == 34:
+            break
+    iterates = np.stack(kept[1:-1])
+    weights = 0.9 ** np.arange(len(iterates))[::-1]
+    average = np.tensordot(weights / weights.sum(), iterates, 1)
+    # The step at the new size has moved by about the learning rate from where it began.
+    begun = images.resize(average, 26, 34)
+    assert np.abs(kept[-1] - begun).mean() < 0.03
+    assert np.abs(kept[-1] - images.resize(iterates[-1], 26, 34)).mean() > 0
+
+
+def test_the_loss_reported_is_the_saved_pictures(run):
+    manifest = run.result().manifest
+    assert manifest["saved_total"] == pytest.approx(manifest["total"], rel=0.02)
+
+
+def test_the_result_is_the_average_not_the_last_image(run, tiny_weights, scene, painting, workshop):
+    plain = StyleTransfer(
+        scene, painting, weights=tiny_weights, workshop=workshop, **{**OPTIONS, "average": 0.0}
+    ).run()
+    assert not np.array_equal(plain.array, run.result().array)
+    averaged = run.result().manifest["total"]
+    assert averaged == pytest.approx(
+        float(run.build_objective()(run._outcome(run._progress())).loss), rel=1e-5
+    )
+
+
+def test_a_single_scale_of_published_recipes_stays_of_one_size(tiny_weights, scene, painting):
+    """Their graphs know their pictures' size, as they always did."""
+    single = StyleTransfer(scene, painting, weights=tiny_weights, size=48, evaluations=2)
+    assert not single.build_objective().any_size
+
+
+@pytest.mark.parametrize(
+    ("strength", "content", "style"), [(0.0, 4.0, 0.0), (0.5, 1.0, 1.0), (1.0, 0.0, 4.0)]
+)
+def test_strength_goes_from_the_photo_to_the_style(strength, content, style):
+    settings = Settings(iterations=1, content_weight=3.0, style_weight=5.0, strength=strength)
+    weights = terms.weights_of(settings)
+    assert (weights["content"], weights["style"]) == (3 * content, 5 * style)
+
+
+def test_strength_is_monotone_in_the_picture(tiny_weights, scene, painting, workshop):
+    ends = []
+    for strength in (0.1, 0.5, 0.9):
+        options = {**OPTIONS, "strength": strength, "style_weight": 0.1, "iterations": 3}
+        made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **options)
+        last = made.run().history[-1]
+        ends.append((last["content"], -last["style"]))
+    contents, styles = zip(*ends, strict=True)
+    assert list(contents) == sorted(contents)
+    assert list(styles) == sorted(styles)
+    assert contents[0] < 0.8 * contents[2]
+
+
+def test_stroke_size_is_the_size_that_the_painting_is_seen_at(tiny_weights, scene, painting):
+    options = {"weights": tiny_weights, "size": 48, "evaluations": 1}
+    sides = [
+        max(StyleTransfer(scene, painting, **options, **more).styles[0].shape[:2])
+        for more in ({}, {"stroke_size": 0.5}, {"stroke_size": 2.0}, {"style_size": 40})
+    ]
+    assert sides == [48, 24, 96, 40]
+    with pytest.raises(SettingsError, match="pixels are too few"):
+        StyleTransfer(scene, painting, **options, stroke_size=0.1)
+
+
+@pytest.fixture(scope="module")
+def coloured(tiny_weights, scene, painting, workshop):
+    def run(kind):
+        options = {**OPTIONS, "colours": kind, "style_weight": 100.0}
+        made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **options)
+        return made, made.run()
+
+    return run
+
+
+def test_the_photos_colours_are_kept(coloured, scene):
+    made, result = coloured("content")
+    before, after = (color.rgb2lab(picture) for picture in (made.content, result.array))
+    assert np.abs(after - before)[..., 1:].mean() < 1
+    assert np.abs(after - before)[..., 0].mean() > 1  # it is not the photo
+
+
+def test_the_painting_is_matched_to_the_photo_before_the_run(coloured, painting):
+    made, _ = coloured("matched")
+    photo, style = (picture.reshape(-1, 3) for picture in (made.content, made.styles[0]))
+    np.testing.assert_allclose(style.mean(0), photo.mean(0), atol=0.01)
+    np.testing.assert_allclose(np.cov(style.T), np.cov(photo.T), atol=0.01)
+    assert not np.allclose(made.styles[0], images.load(painting, 48), atol=0.05)
+
+
+def test_the_palette_is_the_paintings_and_the_saved_loss_that_of_what_is_saved(coloured):
+    made, result = coloured("palette")
+    _, free = coloured("free")
+    np.testing.assert_array_equal(result.array, colours.palette(free.array, made.styles))
+    pixels = images.to_uint8(result.array)[np.newaxis] / np.float32(255)
+    saved = float(made.build_objective()(pixels).loss)
+    assert result.manifest["saved_total"] == pytest.approx(saved, rel=1e-5)
+    assert result.manifest["total"] == free.manifest["total"]
