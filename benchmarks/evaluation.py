@@ -55,7 +55,8 @@ Step = Callable[[], object]
 
 
 def ours(weights: Weights, content: np.ndarray, style: np.ndarray, **options: Any) -> Step:
-    run = StyleTransfer(content, style, weights=weights, size=_SIZE.value, **options)
+    sizes = {"size": _SIZE.value}
+    run = StyleTransfer(content, style, preset="gatys2016", weights=weights, **sizes, **options)
     objective, image = run.build_objective(), tf.constant(content[np.newaxis])
     return lambda: objective(image).gradient.numpy()
 
@@ -243,7 +244,7 @@ def main(argv: list[str]) -> None:
             "cores": os.cpu_count(),
             "tensorflow": tf.__version__,
             "size": _SIZE.value,
-            "preset": presets.DEFAULT,
+            "preset": presets.PUBLISHED,
             "seconds": median,
         }
         Path(_JSON.value).write_text(json.dumps(table, indent=1))

@@ -50,7 +50,12 @@ def pastiche(photo: Path, painting: Path, weights: Weights, path: Path) -> np.nd
     if path.is_file():
         return images.load(path)
     run = StyleTransfer(
-        photo, painting, weights=weights, size=_SIZE.value, evaluations=_EVALUATIONS.value
+        photo,
+        painting,
+        preset="gatys2016",
+        weights=weights,
+        size=_SIZE.value,
+        evaluations=_EVALUATIONS.value,
     )
     run.run().save(path)
     return images.load(path)
@@ -67,7 +72,12 @@ def main(argv: list[str]) -> None:
         photo, painting = photos[index % len(photos)], paintings[index % len(paintings)]
         pair = f"{photo.stem}-{painting.stem}"
         judge = StyleTransfer(
-            photo, painting, weights=networks["vgg19"], size=_SIZE.value, evaluations=1
+            photo,
+            painting,
+            preset="gatys2016",
+            weights=networks["vgg19"],
+            size=_SIZE.value,
+            evaluations=1,
         )
         made = {
             name: pastiche(

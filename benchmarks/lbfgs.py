@@ -40,7 +40,8 @@ def main(argv: list[str]) -> None:
         loss = 0.5 * tf.reduce_sum(gradient * image)
         return Evaluation(loss, gradient, {"total": loss})
 
-    run = StyleTransfer(picture, other, weights=_WEIGHTS.value, size=_SIZE.value)
+    options = {"preset": "gatys2016", "weights": _WEIGHTS.value, "size": _SIZE.value}
+    run = StyleTransfer(picture, other, **options)
     objective, image = run.build_objective(), tf.constant(picture[np.newaxis])
     solver = LBFGS(memory=_MEMORY.value)
     step = tf.function(lambda state: solver.step(quadratic, state))

@@ -46,6 +46,7 @@ def measure(size: int, tile: str) -> dict[str, float]:
     run = StyleTransfer(
         picture,
         picture[:256, :256],
+        preset="gatys2016",
         weights=_WEIGHTS.value,
         size=size,
         style_size=256,

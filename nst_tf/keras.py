@@ -54,7 +54,7 @@ class FeatureExtractor(tf.keras.Model):
         wanted: str | Sequence[str] | None = None,
         weights: str | os.PathLike[str] | Weights | None = None,
         *,
-        preset: str = presets.DEFAULT,
+        preset: str = presets.PUBLISHED,
         dtype: str = "float32",
         name: str = "feature_extractor",
         **overrides: Any,
@@ -118,14 +118,15 @@ class _Loss(tf.keras.losses.Loss):
 
     Args:
       weights: of the network, by name or as a path (`weights.load`).
-      preset: whose layers, forms and weights are used, a name in `presets.PRESETS`.
+      preset: whose layers, forms and weights are used, a name in `presets.PRESETS`. Wasserstein
+        distances, those of `crisp`, are not for XLA: compile the model with `jit_compile=False`.
       **overrides: fields of `Settings`.
     """
 
     def __init__(
         self,
         weights: str = "mini",
-        preset: str = presets.DEFAULT,
+        preset: str = presets.PUBLISHED,
         *,
         name: str | None = None,
         reduction: str = "sum_over_batch_size",

@@ -165,7 +165,13 @@ def test_a_new_start_shortens_a_step_compiled_before(tfa, name):
 @pytest.mark.parametrize("name", ["tfa.RectifiedAdam", "tfa.Lookahead(tfa.LAMB)"])
 def test_a_whole_run(tfa, tiny_weights, scene, painting, name):
     run = StyleTransfer(
-        scene, painting, weights=tiny_weights, size=48, optimizer=name, iterations=5
+        scene,
+        painting,
+        preset="gatys2016",
+        weights=tiny_weights,
+        size=48,
+        optimizer=name,
+        iterations=5,
     )
     result = run.run()
     assert result.stopped == "finished" and len(result.history) == 6

@@ -53,7 +53,7 @@ def test_lbfgs_finds_the_minimum_within_the_bounds_that_scipy_finds():
     assert float(cut.loss) > 1.01 * wanted.fun
 
 
-@pytest.mark.parametrize("name", choices.BOUNDED)
+@pytest.mark.parametrize("name", choices.OWN)
 def test_no_iterate_leaves_the_bounds(name):
     solver = optimizers.create(name, bounded=True)
     state = solver.init(coupled, START)
@@ -70,7 +70,7 @@ def test_no_iterate_leaves_the_bounds(name):
     np.testing.assert_allclose(float(coupled(state.point.image).loss), float(state.point.loss))
 
 
-@pytest.mark.parametrize("name", choices.BOUNDED)
+@pytest.mark.parametrize("name", choices.OWN)
 def test_far_from_the_bounds_they_change_nothing(name):
     target = tf.constant(np.random.default_rng(4).uniform(0.45, 0.55, SHAPE), tf.float32)
 

@@ -18,7 +18,13 @@ def graphs():
 def test_a_runs_graphs_go_with_it(tiny_weights, scene, painting, options):
     def run():
         StyleTransfer(
-            scene, painting, weights=tiny_weights, size=48, evaluations=3, **options
+            scene,
+            painting,
+            preset="gatys2016",
+            weights=tiny_weights,
+            size=48,
+            evaluations=3,
+            **options,
         ).run()
 
     run()  # what TensorFlow keeps once

@@ -105,7 +105,7 @@ content, style = (images.load(path, 64)[:32, :32] for path in (assets.SCENE, ass
 
 def run(**options):
     options = {"size": 32, "style_size": 32, "evaluations": 3, **options}
-    return nst_tf.stylize(content, style, weights=tiny, **options)
+    return nst_tf.stylize(content, style, preset="gatys2016", weights=tiny, **options)
 """
 
 

@@ -170,7 +170,8 @@ def test_unknown_ones_are_refused(tiny_weights, scene, painting):
 
 def test_many_runs_in_one_program_are_not_warned_of(tiny_weights, scene, painting, caplog):
     """Each compiles its own function once: nothing is retraced, as TensorFlow would have it."""
-    options = {"size": 32, "evaluations": 2, "optimizer": "gd", "normalise": True}
+    options = {"preset": "gatys2016", "size": 32, "evaluations": 2, "optimizer": "gd"}
+    options["normalise"] = True
     layers_of = {"content_layers": {"conv1_2": 1.0}, "style_layers": {"conv1_1": 1.0}}
     for _ in range(6):  # it warns of the fifth
         StyleTransfer(scene, painting, weights=tiny_weights, **options, **layers_of).run()

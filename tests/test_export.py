@@ -163,7 +163,8 @@ def test_a_whole_run_is_served(served, tiny_weights, tmp_path):
     paths = [tmp_path / "content.png", tmp_path / "style.png"]
     for path, picture in zip(paths, (assets.SCENE, assets.PAINTING), strict=True):
         images.save(images.load(picture, 48), path)
-    run = StyleTransfer(*paths, weights=tiny_weights, size=48, iterations=6, engine="keras").run()
+    options = {"preset": "gatys2016", "size": 48, "iterations": 6, "engine": "keras"}
+    run = StyleTransfer(*paths, weights=tiny_weights, **options).run()
     content, style = (tf.constant(path.read_bytes()) for path in paths)
     made = served.signatures["stylize"](
         content_bytes=content, style_bytes=style, steps=tf.constant(6)

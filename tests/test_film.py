@@ -28,6 +28,7 @@ def run(tiny_weights, scene, painting):
 
     def make(*watchers, **options):
         options = {
+            "preset": "gatys2016",
             "size": 63,
             "iterations": 7,
             "optimizer": "adam",
@@ -161,7 +162,13 @@ def test_colours_are_kept(tiny_weights, painting, tmp_path):
         path = tmp_path / f"{number}.mp4"
         flat = np.full((32, 32, 3), colour, np.float32)
         nst_tf.stylize(
-            flat, painting, weights=tiny_weights, size=32, iterations=0, callbacks=[Film(path)]
+            flat,
+            painting,
+            preset="gatys2016",
+            weights=tiny_weights,
+            size=32,
+            iterations=0,
+            callbacks=[Film(path)],
         )
         frames, _ = read(path)
         np.testing.assert_allclose(frames[0], flat, atol=3 / 255)
@@ -270,7 +277,8 @@ def test_the_command_line_films_with_a_curve(tmp_path):
     code = main(
         [
             "stylize", str(assets.SCENE), str(assets.PAINTING), "--weights=mini", "--size=48",
-            "--iterations=4", "-o", str(out), "--quiet", f"--film={film}", "--film_every=2",
+            "--preset=gatys2016", "--iterations=4", "-o", str(out), "--quiet", f"--film={film}",
+            "--film_every=2",
             "--film_curve", f"--logdir={tmp_path / 'logs'}",
         ]
     )  # fmt: skip

@@ -98,8 +98,6 @@ def test_what_a_row_has_to_do():
         "mini",
         Path("out/gatys2016@mini/a--b.png"),
     )
-    crisp = methods.choose(["crisp"], {"mini": "mini"})[-1].work(pair, Path("out"), 32, changes)
-    assert crisp.settings == presets.settings("crisp", size=32, seed=3)  # several scales, own end
     assert reinhard.work(pair, Path("out"), 32, changes) == Painting(
         "reinhard/a--b", "reinhard", "p/a.jpg", "q/b.jpg", 32, Path("out/reinhard/a--b.png"), 3
     )

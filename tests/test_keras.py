@@ -93,7 +93,7 @@ def test_weights_are_named(tiny_weights):
 def test_the_feature_extractor_is_the_feature_model(tiny_weights, pictures, options):
     wanted = ["conv1_2", "block2_conv1:pre", "conv3_1"]
     features = nst_tf.FeatureExtractor(wanted, tiny_weights, **options)
-    settings = presets.settings(options.get("preset", presets.DEFAULT))
+    settings = presets.settings(options.get("preset", presets.PUBLISHED))
     expected = vgg.build_model(
         wanted,
         normalisation.normalise(tiny_weights) if options else tiny_weights,

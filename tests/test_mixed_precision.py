@@ -157,7 +157,8 @@ def test_a_run_ends_about_where_float32_ends(scene, painting):
     """Two paths, of which rounding parts the steps: they need not meet, but go down alike."""
     first, last = [], []
     for dtype in ("float32", "mixed_float16"):
-        options = {"weights": "mini", "size": 64, "evaluations": 25, "dtype": dtype}
+        options = {"preset": "gatys2016", "weights": "mini", "size": 64, "evaluations": 25}
+        options["dtype"] = dtype
         totals = [row["total"] for row in StyleTransfer(scene, painting, **options).run().history]
         first.append(totals[0])
         last.append(min(totals))

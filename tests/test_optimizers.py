@@ -241,14 +241,40 @@ def test_adams_moments_go_to_the_new_size():
     resized = solver.resize(larger_bowl, state, image)
     np.testing.assert_array_equal(resized.point.image, image)
     assert float(resized.point.loss) == float(larger_bowl(image).loss)
-    for moment, method in (("first", "bicubic"), ("second", "bilinear")):
+    ratio = np.prod(SHAPE) / np.prod(LARGER)  # of a mean over more pixels, each is worth less
+    for moment, method, power in (("first", "bicubic", 1), ("second", "bilinear", 2)):
         expected = tf.image.resize(getattr(state.memory, moment), LARGER[1:3], method)
-        np.testing.assert_array_equal(getattr(resized.memory, moment), expected)
+        np.testing.assert_allclose(
+            getattr(resized.memory, moment), ratio**power * expected, rtol=1e-6
+        )
     assert np.min(resized.memory.second) >= 0
     assert int(resized.memory.steps) == 3 and int(resized.evaluations) == 1
     assert float(resized.learning_rate) == float(state.learning_rate)
     after = solver.step(larger_bowl, resized)
     assert int(after.memory.steps) == 4 and np.isfinite(after.point.image).all()
+
+
+def test_adams_steps_are_as_long_at_a_larger_size():
+    """Of a loss that is a mean over the picture, as those of style transfer are."""
+
+    def mean_bowl(image):
+        def loss(x):
+            target = tf.image.resize(TARGET, tf.shape(x)[1:3], "nearest")
+            return tf.reduce_mean(tf.abs(x - target))  # a gradient of one size everywhere
+
+        return evaluation(loss, image)
+
+    solver = optimizers.Adam(0.01)
+    state = solver.init(mean_bowl, tf.zeros(SHAPE))
+    for _ in range(10):
+        state = solver.step(mean_bowl, state)
+    larger = tf.image.resize(state.point.image, (16, 20), "nearest")
+    resized = solver.resize(mean_bowl, state, larger)
+    lengths = []
+    for before in (state, resized):
+        after = solver.step(mean_bowl, before)
+        lengths.append(float(tf.reduce_mean(tf.abs(after.point.image - before.point.image))))
+    assert lengths[1] == pytest.approx(lengths[0], rel=0.05)
 
 
 def assert_same_state(state, expected):

@@ -38,6 +38,11 @@ def test_what_an_older_version_did_not_know_had_its_default():
         assert not record.same_work(written(size=64, **changes)[0], manifest)
 
 
+@pytest.mark.parametrize("manifest", [{}, {"settings": None}, {"method": "quilting"}])
+def test_what_is_no_manifest_of_a_run_is_of_no_run(manifest):
+    assert not record.same_work(written(size=64)[0], manifest)
+
+
 def test_other_work_has_no_settings():
     assert record.same_work({"method": "quilting"}, {"method": "quilting", "seconds": 1})
     assert not record.same_work({"method": "quilting"}, {"method": "analogies"})

@@ -77,6 +77,7 @@ def test_style_images_are_scaled_by_the_same_factor():
         ({"strength": 1.5}, "strength is 1.5: use a number from 0 to 1"),
         ({"stroke_size": 0}, "stroke_size is 0: use a number above 0"),
         ({"bounded": 1}, "bounded is 1: use True or False"),
+        ({"style_size": 64, "stroke_size": 2.0}, "style_size and stroke_size both"),
     ],
 )
 def test_what_cannot_be_is_refused(changes, words):

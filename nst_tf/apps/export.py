@@ -32,7 +32,9 @@ def define_flags() -> flags.FlagValues:
         "what", "all", ["features", "style", "all"], "Feature maps, statistics and losses, or both."
     )
     text("weights", "auto", "The network, as for nst-tf stylize.")
-    one_of("preset", presets.DEFAULT, list(presets.PRESETS), "Whose layers and losses are served.")
+    one_of(
+        "preset", presets.PUBLISHED, list(presets.PRESETS), "Whose layers and losses are served."
+    )
     flags.DEFINE_list(
         "layers",
         None,

@@ -172,7 +172,7 @@ def _protocol(values: flags.FlagValues) -> int:
     comparison = Comparison(protocol, methods, Path(values.out), _judges(values))
     changes = {"": {"seed": values["seed"].value or 0}}
     changes |= {
-        method.preset: _limited(run_flags.changes(values, method.preset))
+        method.preset: _limited(method.preset, run_flags.changes(values, method.preset))
         for method in methods
         if method.preset
     }
@@ -261,9 +261,11 @@ def _check_installed(values: flags.FlagValues) -> None:
         page.check_installed()
 
 
-def _limited(changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes of a preset with an end that is the same for all of them."""
-    if "evaluations" in changes or "iterations" in changes:
+def _limited(preset: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes of a preset with an end that is the same for all of a single scale. Several scales
+    have an end of their own, unless the user says one: it holds at 512 pixels there."""
+    ended = "evaluations" in changes or "iterations" in changes
+    if ended or presets.settings(preset, **changes).min_scale is not None:
         return changes
     return {"evaluations": _EVALUATIONS, **changes}
 

@@ -10,6 +10,7 @@ from absl import flags
 
 from nst_tf.apps import command
 from nst_tf.errors import FileError, NSTError
+from nst_tf.recipe.settings import strength_factors
 
 USAGE = """
 nst-tf plot RUN.json [RUN.json ...] -o CURVES.png
@@ -55,8 +56,9 @@ def main(argv: list[str]) -> int:
         label = "total" if len(runs) == 1 else Path(path).stem
         axes.plot(evaluations, [row["total"] for row in history], label=label)
         if len(runs) == 1:
+            factors = strength_factors(run["settings"].get("strength", 0.5))
             for term in _TERMS:
-                weight = run["settings"][f"{term}_weight"]
+                weight = factors[term] * run["settings"][f"{term}_weight"]
                 if weight:
                     curve = [weight * row[term] for row in history]
                     axes.plot(evaluations, curve, label=f"{term} (weighted)", linewidth=1)

@@ -36,7 +36,7 @@ class Inputs:
     changes: Mapping[str, Any] = field(default_factory=dict)
     values: tuple[str, ...] = ()
 
-    def settings(self, preset: str = presets.DEFAULT, **defaults: Any) -> Settings:
+    def settings(self, preset: str = presets.PUBLISHED, **defaults: Any) -> Settings:
         """The settings to vary: a preset's, changed by the experiment's defaults, by the user's.
 
         Args:
@@ -46,9 +46,11 @@ class Inputs:
         limits = ("iterations", "evaluations")
         if any(name in self.changes for name in limits):
             defaults = {key: value for key, value in defaults.items() if key not in limits}
-        elif not any(name in defaults for name in limits):
-            defaults["evaluations"] = EVALUATIONS
-        return presets.settings(self.preset or preset, **{"size": SIZE, **defaults, **self.changes})
+        changes = {"size": SIZE, **defaults, **self.changes}
+        made = presets.settings(self.preset or preset, **changes)
+        if any(name in changes for name in limits) or made.min_scale is not None:
+            return made  # several scales have an end of their own
+        return made.replace(evaluations=EVALUATIONS)
 
     def words(self, *defaults: str) -> list[str]:
         """The values as they are.

@@ -90,12 +90,20 @@ def _best(manifest: Manifest, iteration: int) -> float:
     return min(row["total"] for row in manifest["history"] if row["iteration"] <= iteration)
 
 
+def _at_its_size(manifest: Manifest) -> list[dict[str, Any]]:
+    """The rows whose losses are those of pictures of the result's size: of several scales, the last
+    one alone is known to be."""
+    several = manifest["settings"].get("min_scale") is not None
+    rows: list[dict[str, Any]] = manifest["history"][-1:] if several else manifest["history"]
+    return rows
+
+
 def _table(plan: Plan, manifests: dict[str, Manifest]) -> list[list[Any]]:
     """A head, and a line for every run that is done: what it varies, its end, its best losses."""
     done = [cell for cell in plan.cells if cell.name in manifests]
     varied = list(dict.fromkeys(key for cell in done for key in cell.varied))
     ends = ["stopped", "iterations", "evaluations", "seconds"]
-    best = [min(manifests[cell.name]["history"], key=lambda row: row["total"]) for cell in done]
+    best = [min(_at_its_size(manifests[cell.name]), key=lambda row: row["total"]) for cell in done]
     terms = dict.fromkeys(key for row in best for key in row if key in _TERMS or "/" in key)
     head = ["run", *varied, *ends, *terms]
     lines = [

@@ -88,7 +88,7 @@ def export(
         )
     choices.check("kind of export", what, KINDS)
     choices.check("dtype", dtype, DTYPES)
-    settings = presets.choose(preset, settings)
+    settings = presets.choose(preset, settings, presets.PUBLISHED)
     if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
         raise SettingsError(f"size is {size!r}: use a number of pixels such as 256")
     layers = None if layers is None else layers_module.distinct(layers)

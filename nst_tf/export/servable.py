@@ -13,7 +13,15 @@ import tensorflow as tf
 
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.losses.objective import Evaluation, value_and_gradient
-from nst_tf.losses.terms import Terms, of_maps, total, tv_terms, weights_of
+from nst_tf.losses.terms import (
+    Terms,
+    against,
+    of_maps,
+    targets_of,
+    total,
+    tv_terms,
+    weights_of,
+)
 from nst_tf.optimizers.lbfgs import LBFGS
 from nst_tf.pictures import decoding
 from nst_tf.recipe.settings import Settings
@@ -123,20 +131,23 @@ class Servable(tf.train.Checkpoint):
 
         Both pictures are reduced to `size` pixels on the longer side. From the content image,
         `steps` iterations of L-BFGS; `loss` is L_total of the best image, float32 [steps + 1],
-        after each.
+        after each. Of the settings, the losses and `bounded` hold; there is one scale, no average,
+        and no colours but those that the losses make.
         """
         settings = self._settings
         content, style = (
             decoding.reduced(encoded, self.size)[tf.newaxis]
             for encoded in (content_bytes, style_bytes)
         )
-        content_maps, style_maps = self._model(content), self._model(style)
+        targets = {
+            **targets_of(["content"], self._model(content), settings),
+            **targets_of(["style"], self._model(style), settings),
+        }
 
         def terms_of(image: tf.Tensor) -> Terms:
             maps = self._model(image)
             terms = {
-                **of_maps(["content"], maps, content_maps, settings),
-                **of_maps(["style"], maps, style_maps, settings),
+                **against(targets, maps, settings),
                 **tv_terms(image, settings.tv_loss),
             }
             return total({name: loss[0] for name, loss in terms.items()}, weights_of(settings))

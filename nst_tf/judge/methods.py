@@ -19,7 +19,6 @@ from nst_tf.run.jobs import Job, Work
 
 #: The rows that are always there: the untouched content, and the style image in its place.
 IDENTITY, STYLE = "identity", "style"
-_ENDS = ("iterations", "evaluations")
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ class Method:
           pair: of pictures.
           folder: for the pictures of all methods.
           size: longer side in pixels.
-          changes: fields of `Settings`, of those that have a preset. Iterations and evaluations
-            are those of a single scale: a preset of several keeps its own.
+          changes: fields of `Settings`, of those that have a preset.
         """
         if self.results is not None or self.still:
             return None
@@ -79,8 +77,6 @@ class Method:
             return Painting(
                 name, self.name, content, style, size, output, int(changes.get("seed", 0))
             )
-        if presets.PRESETS[self.preset].min_scale is not None:
-            changes = {name: changes[name] for name in changes if name not in _ENDS}
         settings = presets.settings(self.preset, **{**changes, "size": size})
         return Job(name, settings, content, (style,), str(self.weights), output)
 

@@ -136,20 +136,19 @@ class Objective(tf.Module):
           model: its feature model (`feature_model.feature_model`).
           tile: as for `Objective`; likewise engine and any_size.
         """
-        return cls(
+        objective = cls(
             model,
             settings.content_layers,
             settings.style_layers,
             content_loss=settings.content_loss,
             style_loss=settings.style_loss,
             tv_loss=settings.tv_loss,
-            content_weight=settings.content_weight,
-            style_weight=settings.style_weight,
-            tv_weight=settings.tv_weight,
             tile=tile,
             engine=engine,
             any_size=any_size,
         )
+        objective.set_recipe_weights(settings)
+        return objective
 
     def set_weights(self, **weights: float) -> None:
         """Changes α, β, γ (`content`, `style`, `tv`); a layer's as `**{"style/conv1_1": 0.5}`."""

@@ -20,7 +20,7 @@ from nst_tf.errors import SettingsError
 from nst_tf.losses import forms, statistics
 from nst_tf.losses.statistics import Nest, Statistic
 from nst_tf.recipe import layers
-from nst_tf.recipe.settings import Settings
+from nst_tf.recipe.settings import Settings, strength_factors
 
 #: Losses by name, float32 [batch], or [] of a single picture.
 Terms = dict[str, tf.Tensor]
@@ -69,6 +69,49 @@ def tv_terms(image: tf.Tensor, form: str) -> Terms:
     return {"tv": forms.total_variation(image, form)}
 
 
+def targets_of(
+    kinds: Collection[str], maps: Mapping[str, tf.Tensor], settings: Settings
+) -> dict[str, dict[str, Nest]]:
+    """What pictures are compared with, by kind and layer: feature maps, and statistics.
+
+    Args:
+      kinds: `content`, `style` or both.
+      maps: feature maps [batch, height, width, channels] by layer.
+      settings: whose layers and forms are taken.
+    """
+    targets: dict[str, dict[str, Nest]] = {}
+    if "content" in kinds:
+        targets["content"] = {key: maps[key] for key in settings.content_layers}
+    if "style" in kinds:
+        statistic = statistics.named(settings.style_loss)
+        targets["style"] = {
+            key: statistics.prepare(statistic, statistic.finish(statistic.measure(maps[key])))
+            for key in settings.style_layers
+        }
+    return targets
+
+
+def against(
+    targets: Mapping[str, Mapping[str, Nest]], maps: Mapping[str, tf.Tensor], settings: Settings
+) -> Terms:
+    """The terms between pictures and their targets, one for one.
+
+    Args:
+      targets: from `targets_of`; content ones of pictures of the same sizes.
+      maps: by layer, of the pictures.
+      settings: whose layers and forms are taken.
+    """
+    terms: Terms = {}
+    if "content" in targets:
+        terms |= content_terms(maps, targets["content"], settings.content_loss)
+    if "style" in targets:
+        statistic = statistics.named(settings.style_loss)
+        finished = {key: statistic.finish(statistic.measure(maps[key])) for key in targets["style"]}
+        channels = {key: maps[key].shape[-1] for key in settings.style_layers}
+        terms |= style_terms(finished, targets["style"], statistic, channels)
+    return terms
+
+
 def of_maps(
     kinds: Collection[str],
     maps: Mapping[str, tf.Tensor],
@@ -83,33 +126,19 @@ def of_maps(
       targets: by layer, of the pictures that they should be like.
       settings: whose layers and forms are taken.
     """
-    terms: Terms = {}
-    if "content" in kinds:
-        chosen = {key: targets[key] for key in settings.content_layers}
-        terms |= content_terms(maps, chosen, settings.content_loss)
-    if "style" in kinds:
-        statistic = statistics.named(settings.style_loss)
-        finished, wanted = (
-            {key: statistic.finish(statistic.measure(by[key])) for key in settings.style_layers}
-            for by in (maps, targets)
-        )
-        wanted = {key: statistics.prepare(statistic, nest) for key, nest in wanted.items()}
-        channels = {key: maps[key].shape[-1] for key in settings.style_layers}
-        terms |= style_terms(finished, wanted, statistic, channels)
-    return terms
+    return against(targets_of(kinds, targets, settings), maps, settings)
 
 
 def weights_of(settings: Settings) -> dict[str, float]:
     """The weight of every kind of term, and of the parts that have one: α, β, γ, c_l and w_l.
 
-    The strength s multiplies α by (2 (1 − s))² and β by (2 s)²: from no style at 0 by way of the
-    weights themselves at 0.5 to no content at 1.
+    α and β are as the strength leaves them.
     """
-    strength = settings.strength
+    factors = strength_factors(settings.strength)
     return {
-        "content": (2 * (1 - strength)) ** 2 * settings.content_weight,
-        "style": (2 * strength) ** 2 * settings.style_weight,
-        "tv": settings.tv_weight,
+        "content": factors["content"] * settings.content_weight,
+        "style": factors["style"] * settings.style_weight,
+        "tv": factors["tv"] * settings.tv_weight,
         **{f"content/{key}": weight for key, weight in settings.content_layers.items()},
         **{f"style/{key}": weight for key, weight in settings.style_layers.items()},
     }

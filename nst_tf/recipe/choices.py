@@ -19,7 +19,9 @@ DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machi
 INITIAL_IMAGES = ("content", "style", "blurred", "noise", "blank")  # pictures/initial.py: image
 COLOURS = ("free", "content", "matched", "palette")  # pictures/colours.py
 OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs")  # optimizers/
-BOUNDED = ("lbfgs", "adam", "gd")  # those that can keep values in [0, 1]
+#: Those that are written for pictures: they can keep values in [0, 1], and one trace of them serves
+#: pictures of all sizes.
+OWN = ("lbfgs", "adam", "gd")
 #: tensorflow-addons', each as `tfa.NAME`; optimizers/addons.py
 ADDONS = (
     *("AdaBelief", "AdamW", "COCOB", "LAMB", "LazyAdam", "Lookahead", "NovoGrad"),
@@ -50,9 +52,9 @@ def check_optimizer(value: str, bounded: bool = False) -> None:
             f"no optimizer {value!r}: use one of {', '.join(OPTIMIZERS)}, or tfa.NAME of "
             "tensorflow-addons"
         )
-    if bounded and value not in BOUNDED:
+    if bounded and value not in OWN:
         raise SettingsError(
-            f"{value} knows no bounds: use {' or '.join(BOUNDED)}, or leave out bounded"
+            f"{value} knows no bounds: use {' or '.join(OWN)}, or leave out bounded"
         )
 
 

@@ -10,7 +10,10 @@ from nst_tf.errors import SettingsError
 from nst_tf.recipe import choices
 from nst_tf.recipe.settings import Settings
 
-DEFAULT = "gatys2016"
+#: Of a run: the recipe whose pictures are the best to look at.
+DEFAULT = "crisp"
+#: Of what gives features, losses and figures for others to compare with: the published one.
+PUBLISHED = "gatys2016"
 
 # Whether a preset normalises the network follows from its loss weights: they balance content and
 # style only at the scale of features that they were chosen for, since content loss grows with its
@@ -137,12 +140,18 @@ def settings(preset: str = DEFAULT, **overrides: Any) -> Settings:
     return PRESETS[preset].replace(preset=preset, **overrides)
 
 
-def choose(preset: str | Settings | None, given: Settings | None, **overrides: Any) -> Settings:
+def choose(
+    preset: str | Settings | None,
+    given: Settings | None,
+    default: str = DEFAULT,
+    **overrides: Any,
+) -> Settings:
     """The settings that a caller means, who names a preset, gives settings, or does neither.
 
     Args:
-      preset: a name in `PRESETS`; None for `DEFAULT`. Settings here are deprecated.
+      preset: a name in `PRESETS`; None for the default. Settings here are deprecated.
       given: settings in place of a preset.
+      default: a name in `PRESETS`.
       **overrides: fields of `Settings`.
 
     Raises:
@@ -156,7 +165,7 @@ def choose(preset: str | Settings | None, given: Settings | None, **overrides: A
         )
         preset, given = None, preset
     if given is None:
-        return settings(preset or DEFAULT, **overrides)
+        return settings(preset or default, **overrides)
     if preset is not None:
         raise SettingsError(f"preset {preset!r} and settings are both given: give one of them")
     return given.replace(**overrides)

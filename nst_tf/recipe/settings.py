@@ -26,6 +26,14 @@ GRAPH, DATA, KEYS = "graph", "data", "keys"
 KINDS = (GRAPH, DATA, KEYS)
 
 
+def strength_factors(strength: float) -> dict[str, float]:
+    """What a strength s multiplies the weights of the terms by: α by (2 (1 − s))², β by (2 s)².
+
+    From no style at 0 by way of the weights themselves at 0.5 to no content at 1.
+    """
+    return {"content": (2 * (1 - strength)) ** 2, "style": (2 * strength) ** 2, "tv": 1.0}
+
+
 def setting(default: Any, kind: str, text: str, choices: tuple[str, ...] = ()) -> Any:
     """A field of `Settings`.
 
@@ -53,7 +61,10 @@ class Settings:
         512, DATA, "Longer side of the result in pixels; 0 keeps the content's own."
     )
     style_size: int | None = setting(
-        None, DATA, "Longer side of the style images; 0 for size times stroke_size."
+        None,
+        DATA,
+        "Longer side of the style images; 0 for size times stroke_size, or with size 0 for their "
+        "own.",
     )
     stroke_size: float = setting(
         1.0,
@@ -66,9 +77,10 @@ class Settings:
     min_scale: int | None = setting(
         None,
         DATA,
-        "Longer side of the first of several scales, each the square root of 2 larger than the one "
-        "before, from coarse to fine; 0 for a single scale. With scales, iterations and "
-        "evaluations hold at 512 pixels; others get as many times more as they are smaller.",
+        "From coarse to fine: several scales, each the square root of 2 larger than the one "
+        "before, of which the first has about so many pixels on the longer side; 0 for a single "
+        "scale. With scales, iterations and evaluations hold at 512 pixels; others get as many "
+        "times more as they are smaller.",
     )
     content_layers: Mapping[str, float] = setting(
         {"conv4_2": 1.0},
@@ -121,7 +133,7 @@ class Settings:
         "optimizer's own.",
     )
     bounded: bool = setting(
-        False, DATA, f"Keep every value of the image in [0, 1]: {', '.join(choices.BOUNDED)}."
+        False, DATA, f"Keep every value of the image in [0, 1]: {', '.join(choices.OWN)}."
     )
     average: float = setting(
         0.0,
@@ -158,6 +170,10 @@ class Settings:
             raise SettingsError(f"strength is {self.strength}: use a number from 0 to 1")
         if self.stroke_size == 0:
             raise SettingsError("stroke_size is 0: use a number above 0")
+        if self.stroke_size != 1 and self.style_size is not None:
+            raise SettingsError(
+                "style_size and stroke_size both size the strokes: give one of them"
+            )
         self._set("style_blend", _each("style_blend", self.style_blend, _number))
         if self.style_blend and sum(self.style_blend) == 0:
             raise SettingsError("style_blend: at least one weight must be above 0")
@@ -218,7 +234,8 @@ class Settings:
     def replace(self, **changes: Any) -> Settings:
         """These settings with some fields changed.
 
-        Where the optimizer changes and no learning rate is given, the new optimizer's own holds.
+        Where the optimizer changes and no learning rate is given, the new optimizer's own holds;
+        and bounds only where it knows them, unless they are given, too.
         Where one of `iterations` and `evaluations` is given, it alone ends the run.
 
         Raises:
@@ -232,6 +249,8 @@ class Settings:
                 raise SettingsError(f"no setting {name!r}: {hint}")
         if changes.get("optimizer", self.optimizer) != self.optimizer:
             changes.setdefault("learning_rate", None)
+            knows_bounds = changes["optimizer"] in choices.OWN
+            changes.setdefault("bounded", self.bounded and knows_bounds)
         for limit, other in (("iterations", "evaluations"), ("evaluations", "iterations")):
             if changes.get(limit) is not None:
                 changes.setdefault(other, None)

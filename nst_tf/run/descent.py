@@ -92,15 +92,16 @@ class Limits:
         limit = self.iterations if self.evaluations is None else self.evaluations
         return 0 if limit is None else limit
 
-    def share(self, begun: Progress, progress: Progress) -> float:
-        """How much of what they allow is done at `progress`, of a descent begun at `begun`: 0 to 1,
-        also where nothing ends it but the descent itself."""
+    def share(self, begun: Progress | None, progress: Progress) -> float:
+        """How much of what they allow is done at `progress`, counted from `begun`, or from the very
+        beginning: 0 to 1, also where nothing ends it but the descent itself."""
         done = [0.0]
         if self.iterations:
-            done.append((int(progress.iteration) - int(begun.iteration)) / self.iterations)
+            before = 0 if begun is None else int(begun.iteration)
+            done.append((int(progress.iteration) - before) / self.iterations)
         if self.evaluations:
-            spent = int(progress.state.evaluations) - int(begun.state.evaluations)
-            done.append(spent / self.evaluations)
+            before = 0 if begun is None else int(begun.state.evaluations)
+            done.append((int(progress.state.evaluations) - before) / self.evaluations)
         return min(max(done), 1.0)
 
     def reached(self, progress: Progress) -> bool:

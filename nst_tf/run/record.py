@@ -73,6 +73,10 @@ class Step:
         array: np.ndarray = self.pixels[0].numpy()
         return array
 
+    def sized(self, height: int, width: int) -> Image.Image:
+        """The image at a size in pixels, as of a smaller scale at the result's; see `image`."""
+        return images.to_pil(images.resize(self.array, height, width))
+
     @property
     def image(self) -> Image.Image:
         """The image as an 8-bit PIL image, clipped and tagged sRGB."""
@@ -159,6 +163,8 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """
     wanted = json.loads(json.dumps(identity))
     if "settings" in wanted:
+        if not isinstance(manifest.get("settings"), Mapping):
+            return False
         older = {**json.loads(json.dumps(Settings(evaluations=1).asdict())), **manifest["settings"]}
         manifest = {**manifest, "settings": older}
     return bool(wanted.items() <= manifest.items())

@@ -22,7 +22,7 @@ from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
 from nst_tf.pictures import colours, images
 from nst_tf.pictures.images import Picture
-from nst_tf.recipe import presets
+from nst_tf.recipe import choices, presets
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent, inputs, record, schedule
 from nst_tf.run.descent import Progress
@@ -56,7 +56,7 @@ class _Track:
     Attributes:
       progress: of the descent; None before the first evaluation.
       stage: that it is at.
-      begun: the progress that the stage began with.
+      begun: the progress that the stage before it ended with; None at the first.
       stopped: why it ended, as in `Result`.
       stopping: whether it is to end after the current step.
       history: a row an iteration.
@@ -131,6 +131,7 @@ class StyleTransfer:
         **overrides: Any,
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
+        optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
         self._inputs = inputs.load(settings, content, style)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
@@ -154,8 +155,7 @@ class StyleTransfer:
         Args:
           stage: at whose size; None for the last one's.
         """
-        stage = stage or self._stages[-1]
-        content, styles = stage.pictures(self.content, self.styles)
+        content, styles = (stage or self._stages[-1]).pictures(self.content, self.styles)
         return self._workshop.objective(
             self.settings,
             self.weights,
@@ -164,7 +164,7 @@ class StyleTransfer:
             tile=self._tile,
             engine=self.engine,
             dtype=self.dtype,
-            any_size=len(self._stages) > 1,
+            any_size=len(self._stages) > 1 and self.settings.optimizer in choices.OWN,
         )
 
     @property
@@ -233,7 +233,7 @@ class StyleTransfer:
     def share(self) -> float:
         """How much of the run is done, from 0 to 1: its steps, a large scale's weighing more."""
         track = self._track
-        if track.progress is None or track.begun is None or track.stage is None:
+        if track.progress is None or track.stage is None:
             return 0.0
         here = track.stage.limits.share(track.begun, track.progress)
         return schedule.share(self._stages, self.content, track.stage, here)
@@ -293,7 +293,7 @@ class StyleTransfer:
                 track.history.append(step.row())
                 track.spent = meter.spent()
                 if self._keep_snapshots and self.settings.snapshot_due(step.iteration):
-                    track.snapshots[step.iteration] = step.image
+                    track.snapshots[step.iteration] = step.sized(*self.content.shape[:2])
                 for callback in self._callbacks:
                     callback.on_step(self, step)
                 yield step
@@ -302,8 +302,7 @@ class StyleTransfer:
         """Yields the progress at every iteration, through all stages."""
         iteration = -1
         for stage, solver in zip(self._stages, self._solvers, strict=True):
-            objective = self.build_objective(stage)
-            limits = stage.limits
+            objective, limits = self.build_objective(stage), stage.limits
             if track.progress is None:
                 start = images.resize(self._inputs.start, *stage.shape(self.content))
                 progress = descent.begin(objective, solver, tf.constant(start[np.newaxis]))
@@ -319,15 +318,16 @@ class StyleTransfer:
                 if self.settings.bounded:
                     image = tf.clip_by_value(image, 0.0, 1.0)
                 progress = descent.resize(objective, solver, track.progress, image)
-            track.stage, track.begun, track.progress = stage, progress, progress
+            track.stage, track.begun, track.progress = stage, track.progress, progress
+            track.stopped = "interrupted"
             if iteration < 0:
                 iteration = 0
                 yield progress
             if track.stopping:
                 return
-            begun = progress
-            like = begun if getattr(objective, "any_size", False) else None
+            like = progress if getattr(objective, "any_size", False) else None
             take_step = self._workshop.step(objective, solver, self.settings.average, like)
+            begun = progress
             for progress in descent.descend(objective, solver, begun, limits, take_step):
                 track.progress = progress
                 if int(progress.iteration) > iteration:

@@ -60,7 +60,7 @@ class Workshop:
             as they are measured as a whole.
         """
         of_model = (settings.graph_key, weights.sha256, dtype)
-        if self._model is None or of_model != self._key[0]:
+        if self._key is None or of_model != self._key[0]:
             self._forget()
             self._model = feature_model(weights, settings, dtype)
         rows = machine.tile_for(tile, self._model, *content.shape[:2])

@@ -15,7 +15,8 @@ def snapshot_path(result: Path, iteration: int) -> Path:
 
 
 class Snapshots(Callback):
-    """Writes the image at the iterations that the settings name, as it stands then.
+    """Writes the image at the iterations that the settings name, as it stands then: at the size of
+    the result, without its final colours.
 
     Args:
       path: of the result; iteration 100 of `out.png` becomes `out-0100.png` beside it.
@@ -26,4 +27,5 @@ class Snapshots(Callback):
 
     def on_step(self, run: StyleTransfer, step: Step) -> None:
         if run.settings.snapshot_due(step.iteration):
-            images.save(step.array, snapshot_path(self._path, step.iteration))
+            array = images.resize(step.array, *run.content.shape[:2])  # of a smaller scale, too
+            images.save(array, snapshot_path(self._path, step.iteration))

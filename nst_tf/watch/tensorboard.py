@@ -102,6 +102,8 @@ class TensorBoard(Callback):
         with self._writing():
             if last is not None and last.iteration % self._image_every:
                 _picture("pastiche", last.array, last.iteration)
+            if last is not None:
+                _picture("result", run.best, last.iteration)
         self._writer.close()
 
     @contextlib.contextmanager
