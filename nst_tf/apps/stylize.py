@@ -71,7 +71,7 @@ def define_flags() -> flags.FlagValues:
         "preset",
         presets.DEFAULT,
         list(presets.PRESETS),
-        "Published recipe to start from.",
+        "Recipe to start from.",
         flag_values=values,
     )
     run_flags.define(values)

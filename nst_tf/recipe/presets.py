@@ -1,4 +1,4 @@
-"""One table: every published recipe as data, each with its source."""
+"""One table: every recipe as data, each with its source."""
 
 from __future__ import annotations
 
