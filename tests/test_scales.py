@@ -13,8 +13,10 @@ from nst_tf.pictures import colours, images
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.transfer import Callback, StyleTransfer
 from nst_tf.run.workshop import Workshop
+from nst_tf.watch.film import Film
 from nst_tf.watch.progress_bar import ProgressBar
 from nst_tf.watch.snapshots import Snapshots, snapshot_path
+from nst_tf.watch.tensorboard import TensorBoard
 
 #: Iterations hold at 512 pixels: half a one there are 5 at 48 and 7 at 34.
 OPTIONS = {
@@ -147,8 +149,9 @@ def test_optimizers_of_others_take_a_trace_a_scale(tiny_weights, scene, painting
 def test_snapshots_and_logs_have_the_results_size(
     tiny_weights, scene, painting, workshop, tmp_path
 ):
-    board = pytest.importorskip("nst_tf.watch.tensorboard").TensorBoard(tmp_path / "logs")
-    film = pytest.importorskip("nst_tf.watch.film").Film(tmp_path / "film.webp", every=10)
+    pytest.importorskip("av")
+    pytest.importorskip("tensorboard")
+    board, film = TensorBoard(tmp_path / "logs"), Film(tmp_path / "film.webp", every=10)
     out = tmp_path / "out.png"
     options = {**OPTIONS, "snapshots": (2, 30), "colours": "palette"}
     options |= {"workshop": workshop, "callbacks": [Snapshots(out), board, film]}

@@ -72,7 +72,7 @@ def value_and_gradient(statistic, maps, wanted):
 def test_means_of_equal_shares(positions):
     """Whatever the number of values: more or fewer than shares, divided by them or not."""
     values = draw.standard_normal(positions).astype(np.float32)
-    repeated = np.repeat(np.sort(np.float64(values)), quantiles.COUNT)
+    repeated = np.repeat(np.sort(values.astype(np.float64)), quantiles.COUNT)
     expected = repeated.reshape(quantiles.COUNT, positions).mean(1)
     found = quantiles.means(tf.constant(values[np.newaxis, np.newaxis]))[0, 0]
     np.testing.assert_allclose(found, expected, atol=1e-6)
