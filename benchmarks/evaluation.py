@@ -55,8 +55,8 @@ Step = Callable[[], object]
 
 
 def ours(weights: Weights, content: np.ndarray, style: np.ndarray, **options: Any) -> Step:
-    sizes = {"size": _SIZE.value}
-    run = StyleTransfer(content, style, preset="gatys2016", weights=weights, **sizes, **options)
+    options = {"preset": presets.PUBLISHED, "weights": weights, "size": _SIZE.value, **options}
+    run = StyleTransfer(content, style, **options)
     objective, image = run.build_objective(), tf.constant(content[np.newaxis])
     return lambda: objective(image).gradient.numpy()
 

@@ -262,10 +262,8 @@ def _check_installed(values: flags.FlagValues) -> None:
 
 
 def _limited(preset: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes of a preset with an end that is the same for all of a single scale. Several scales
-    have an end of their own, unless the user says one: it holds at 512 pixels there."""
-    ended = "evaluations" in changes or "iterations" in changes
-    if ended or presets.settings(preset, **changes).min_scale is not None:
+    """Changes of a preset with an end that is the same for all that have none of their own."""
+    if presets.has_own_end(preset, changes):
         return changes
     return {"evaluations": _EVALUATIONS, **changes}
 

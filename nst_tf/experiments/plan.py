@@ -46,11 +46,10 @@ class Inputs:
         limits = ("iterations", "evaluations")
         if any(name in self.changes for name in limits):
             defaults = {key: value for key, value in defaults.items() if key not in limits}
-        changes = {"size": SIZE, **defaults, **self.changes}
-        made = presets.settings(self.preset or preset, **changes)
-        if any(name in changes for name in limits) or made.min_scale is not None:
-            return made  # several scales have an end of their own
-        return made.replace(evaluations=EVALUATIONS)
+        name, changes = self.preset or preset, {"size": SIZE, **defaults, **self.changes}
+        if not presets.has_own_end(name, changes):
+            changes["evaluations"] = EVALUATIONS
+        return presets.settings(name, **changes)
 
     def words(self, *defaults: str) -> list[str]:
         """The values as they are.

@@ -15,30 +15,16 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from nst_tf.losses import quantiles
-from nst_tf.losses.quantiles import Quantiles
+from nst_tf.losses.quantiles import Quantiles, Sorted
 
 
 @dataclass(frozen=True)
-class Histograms:
+class Histograms(Sorted):
     r"""Σ_i W²(f_i, a_i) / E |a|² over channels i, with a the features of the style image.
 
     So divided, 1 is as far away as features that are all 0. A `statistics.Statistic`.
     """
 
-    additive = False
-
     def measure(self, maps: tf.Tensor, mask: tf.Tensor | None = None) -> Quantiles:
         """The sorted values of feature maps [batch, height, width, channels]."""
         return quantiles.measure(maps, None, mask)
-
-    def finish(self, measured: Quantiles) -> Quantiles:
-        """Itself: all positions were there."""
-        return measured
-
-    def distance(self, finished: Quantiles, target: Quantiles) -> tf.Tensor:
-        """Relative to the style image's features; float32 [batch]."""
-        return quantiles.distance(finished, target)
-
-    def width_factor(self, ratio: float) -> float:
-        """1: a distance is measured in the style image's own features."""
-        return 1.0

@@ -34,6 +34,26 @@ class Quantiles(NamedTuple):
     power: tf.Tensor
 
 
+class Sorted:
+    """What statistics of quantiles have in common; they differ in what is sorted."""
+
+    additive = False
+
+    def finish(self, measured: Quantiles) -> Quantiles:
+        """Itself: all positions were there."""
+        return measured
+
+    def distance(self, finished: Quantiles, target: Quantiles) -> tf.Tensor:
+        """Σ over rows of the squared Wasserstein distance, by the style image's E |a|²; float32
+        [batch]."""
+        squares = tf.reduce_mean(tf.square(finished.values - target.values), axis=2)
+        return tf.math.divide_no_nan(tf.reduce_sum(squares, axis=1), target.power)
+
+    def width_factor(self, ratio: float) -> float:
+        """1: a distance is measured in the style image's own features."""
+        return 1.0
+
+
 def measure(maps: tf.Tensor, directions: tf.Tensor | None, mask: tf.Tensor | None) -> Quantiles:
     """The quantiles of feature maps along directions.
 
@@ -57,12 +77,6 @@ def measure(maps: tf.Tensor, directions: tf.Tensor | None, mask: tf.Tensor | Non
     else:
         rows = tf.matmul(tf.tile(directions[tf.newaxis], [batch, 1, 1]), flat, transpose_b=True)
     return Quantiles(means(rows, weights), power)
-
-
-def distance(one: Quantiles, target: Quantiles) -> tf.Tensor:
-    """Σ over rows of the squared Wasserstein distance, by the target's E |a|²; float32 [batch]."""
-    squares = tf.reduce_mean(tf.square(one.values - target.values), axis=2)
-    return tf.math.divide_no_nan(tf.reduce_sum(squares, axis=1), target.power)
 
 
 def means(rows: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:

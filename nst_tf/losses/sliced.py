@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.losses import quantiles
-from nst_tf.losses.quantiles import Quantiles
+from nst_tf.losses.quantiles import Quantiles, Sorted
 
 
 @dataclass(frozen=True)
-class SlicedWasserstein:
+class SlicedWasserstein(Sorted):
     r"""N · mean over directions v of W²(v·f, v·a), by E |a|²; a the style image's features.
 
     N, the number of channels, makes as much of it as of the Wasserstein distance between the
@@ -35,7 +35,6 @@ class SlicedWasserstein:
 
     directions: int = 64
     seed: int = 0
-    additive = False
 
     def measure(self, maps: tf.Tensor, mask: tf.Tensor | None = None) -> Quantiles:
         """The sorted projections of feature maps [batch, height, width, channels]."""
@@ -43,18 +42,6 @@ class SlicedWasserstein:
         scale = (channels / self.directions) ** 0.5
         directions = scale * directions_of(channels, self.directions, self.seed)
         return quantiles.measure(maps, tf.constant(directions, tf.float32), mask)
-
-    def finish(self, measured: Quantiles) -> Quantiles:
-        """Itself: all positions were there."""
-        return measured
-
-    def distance(self, finished: Quantiles, target: Quantiles) -> tf.Tensor:
-        """Relative to the style image's features; float32 [batch]."""
-        return quantiles.distance(finished, target)
-
-    def width_factor(self, ratio: float) -> float:
-        """1: a distance is measured in the style image's own features."""
-        return 1.0
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -138,6 +139,17 @@ def settings(preset: str = DEFAULT, **overrides: Any) -> Settings:
     """
     choices.check("preset", preset, tuple(PRESETS))
     return PRESETS[preset].replace(preset=preset, **overrides)
+
+
+def has_own_end(preset: str, changes: Mapping[str, Any]) -> bool:
+    """Whether a preset so changed has an end that no default of a command's should replace: the
+    caller says one, or there are several scales, whose steps are not those of one.
+
+    Raises:
+      SettingsError: as `settings`.
+    """
+    said = "iterations" in changes or "evaluations" in changes
+    return said or settings(preset, **changes).min_scale is not None
 
 
 def choose(

@@ -62,16 +62,15 @@ class Workshop:
         of_model = (settings.graph_key, weights.sha256, dtype)
         if self._key is None or of_model != self._key[0]:
             self._forget()
+            self._model = None
             self._model = feature_model(weights, settings, dtype)
         rows = machine.tile_for(tile, self._model, *content.shape[:2])
         shape = None if any_size and rows is None else content.shape
         key = (of_model, shape, rows, engine)
         if key != self._key:
-            model = self._model
             self._forget()
-            self._model = model
             self._objective = Objective.from_settings(
-                settings, model, tile=rows, engine=engine, any_size=any_size
+                settings, self._model, tile=rows, engine=engine, any_size=any_size
             )
             self._key = key
         objective: Objective = self._objective
@@ -108,8 +107,8 @@ class Workshop:
         return take_step
 
     def _forget(self) -> None:
-        """Lets the old ones go before new ones are made: each takes much memory."""
-        self._key = self._model = self._objective = self._stepped = self._step = None
+        """Lets what was compiled go before it is made anew: it takes much memory."""
+        self._key = self._objective = self._stepped = self._step = None
         self._targets = {}
 
     def _set(self, kind: str, arrays: Sequence[np.ndarray], measure: Callable[[], None]) -> None:
