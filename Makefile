@@ -26,7 +26,7 @@ TOGETHER := --numprocesses=$(PROCESSES) --dist=worksteal
 # tensorflow-addons ends with Python 3.11: the first of these that is there and not newer
 LEGACY_PYTHON ?= python3.11 python3.10 python3
 LEGACY_TESTS := $(addprefix tests/test_,$(addsuffix .py,layers settings vgg engine winograd \
-    losses statistics wasserstein moments sliced strips objective optimizers bounds descent \
+    losses statistics structure_loss wasserstein moments sliced strips objective optimizers bounds descent \
     schedule scales addons filters initial transfer keras \
     data export mixed_precision))
 LEGACY_EXCHANGES := $(addprefix tests/test_,$(addsuffix .py,other_tensorflow native_loaders onnx))

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from nst_tf.errors import SettingsError
 from nst_tf.losses.gram import gram_matrix
-from nst_tf.losses.terms import Terms, of_maps, total, weights_of
+from nst_tf.losses.laplacian import laplacian
+from nst_tf.losses.terms import Terms, laplacian_terms, of_maps, total, weights_of
 from nst_tf.network import vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
@@ -151,6 +152,8 @@ class _Loss(tf.keras.losses.Loss):
             for pictures in (y_pred, tf.stop_gradient(y_true))
         )
         terms = of_maps(kinds, maps, targets, self._settings)
+        if "structure" in kinds and self._settings.laplacian_weight:
+            terms |= laplacian_terms(y_pred, laplacian(y_true))
         return total(terms, weights_of(self._settings), tf.shape(y_pred)[:1])
 
 
@@ -172,7 +175,8 @@ class StyleLoss(_Loss):
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
 class PerceptualLoss(_Loss):
-    """α L_content + β L_style of each picture against its target."""
+    """α L_content + β L_style of each picture against its target; and what else of the content
+    image's the settings keep, its self-similarity and its Laplacian."""
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        return self._terms(y_true, y_pred, "content", "style")["total"]
+        return self._terms(y_true, y_pred, "content", "structure", "style")["total"]

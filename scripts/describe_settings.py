@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nst_tf.recipe.settings import DATA, GRAPH, KEYS, Settings
+from nst_tf.recipe.settings import DATA, GRAPH, KEYS, SWITCH, Settings
 
 OUT = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -31,7 +31,12 @@ of another size and another network.
 """
 
 #: By the field's kind: whether another value compiles anew.
-COSTS = {GRAPH: "yes", DATA: "no", KEYS: "other layers: yes; other weights: no"}
+COSTS = {
+    GRAPH: "yes",
+    DATA: "no",
+    KEYS: "other layers: yes; other weights: no",
+    SWITCH: "from or to 0: yes; else no",
+}
 
 
 def table(settings: type) -> str:

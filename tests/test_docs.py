@@ -12,7 +12,7 @@ import describe_settings
 import pytest
 import tensorflow as tf
 
-from nst_tf.recipe.settings import DATA, GRAPH, KEYS, KINDS, Settings, setting
+from nst_tf.recipe.settings import DATA, GRAPH, KEYS, KINDS, SWITCH, Settings, setting
 from nst_tf.run.workshop import Workshop
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
@@ -22,6 +22,8 @@ BASE = Settings(
     evaluations=3,
     content_layers={"conv2_1": 1.0},
     style_layers={"conv1_1": 1.0, "conv2_2": 2.0},
+    structure_layers={"conv2_1": 2.0},
+    laplacian_weight=0.5,
     pooling="avg",
 )
 #: Another value, where the type does not tell one.
@@ -63,6 +65,9 @@ def faults(settings) -> list[str]:
         changed = settings.replace(**{field.name: another(field, value)})
         if (changed.graph_key != settings.graph_key) != (kind == GRAPH):
             found.append(f"{field.name} is not {kind}")
+        off = settings.replace(**{field.name: 0.0}) if kind == SWITCH else changed
+        if kind == SWITCH and off.graph_key == settings.graph_key:
+            found.append(f"whether {field.name} is 0 is not part of the graph")
         if kind == KEYS:
             more = settings.replace(**{field.name: {**value, "conv1_2": 1.0}})
             if more.graph_key == settings.graph_key:
@@ -109,6 +114,7 @@ def test_a_fault_is_found():
     untrue = faults(Untrue(**{name: getattr(BASE, name) for name in FIELDS}))
     assert {"style_weight is not data", "padding is not graph"} < set(untrue)
     assert "the keys of content_layers are not part of the graph" in untrue
+    assert "whether laplacian_weight is 0 is not part of the graph" in untrue
     assert not any("pooling is" in fault and "rescale" not in fault for fault in untrue)
 
 
@@ -149,3 +155,6 @@ def test_the_kind_is_what_happens(name, evaluated):
         more = BASE.replace(**{name: {**getattr(BASE, name), "conv1_2": 1.0}})
         third, terms = evaluated(shared, more)
         assert third is not first and len(terms) == len(before) + 1
+    if field.metadata["kind"] == SWITCH:
+        third, terms = evaluated(shared, BASE.replace(**{name: 0.0}))
+        assert third is not first and len(terms) == len(before) - 1

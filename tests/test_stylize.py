@@ -106,7 +106,8 @@ def test_flags_become_settings():
         "--content_layers=block3_conv2 --style_layers=conv1_1,conv2_2:pre=0.5,conv5_4 "
         "--pooling=l2 --rescale_pooling --padding=replicate --normalise "
         "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute --min_scale=0 --bounded "
-        "--average=0.5 --strength=0.75 --stroke_size=1 --colours=palette"
+        "--average=0.5 --strength=0.75 --stroke_size=1 --colours=palette "
+        "--structure_layers=conv3_1 --structure_weight=0.5 --laplacian_weight=2"
     )
     values(["stylize", *line.split()])
     expected = {
@@ -120,12 +121,15 @@ def test_flags_become_settings():
         "seed": 3,
         "init": "content=0.7,noise=0.3",
         "content_weight": 2.0,
+        "structure_weight": 0.5,
+        "laplacian_weight": 2.0,
         "style_weight": 3.0,
         "tv_weight": 0.25,
         "style_blend": (3.0, 1.0),
         "snapshot_every": 5,
         "snapshots": (2, 3),
         "content_layers": {"conv3_2": 1.0},
+        "structure_layers": {"conv3_1": 1.0},
         "style_layers": {"conv1_1": 0.2, "conv2_2:pre": 0.5, "conv5_4": 0.2},
         "pooling": "l2",
         "rescale_pooling": True,

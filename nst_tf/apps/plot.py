@@ -57,9 +57,9 @@ def main(argv: list[str]) -> int:
         axes.plot(evaluations, [row["total"] for row in history], label=label)
         if len(runs) == 1:
             factors = strength_factors(run["settings"].get("strength", 0.5))
-            for term in _TERMS:
-                weight = factors[term] * run["settings"][f"{term}_weight"]
-                if weight:
+            for term, factor in factors.items():
+                weight = factor * run["settings"].get(f"{term}_weight", 0)
+                if weight and term in history[0]:
                     curve = [weight * row[term] for row in history]
                     axes.plot(evaluations, curve, label=f"{term} (weighted)", linewidth=1)
     axes.set(xlabel="evaluations", ylabel="loss", yscale="log")

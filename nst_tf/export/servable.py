@@ -12,10 +12,12 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf.losses.gram import gram_matrix
+from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.objective import Evaluation, value_and_gradient
 from nst_tf.losses.terms import (
     Terms,
     against,
+    laplacian_terms,
     of_maps,
     targets_of,
     total,
@@ -140,7 +142,7 @@ class Servable(tf.train.Checkpoint):
             for encoded in (content_bytes, style_bytes)
         )
         targets = {
-            **targets_of(["content"], self._model(content), settings),
+            **targets_of(["content", "structure"], self._model(content), settings),
             **targets_of(["style"], self._model(style), settings),
         }
 
@@ -150,6 +152,8 @@ class Servable(tf.train.Checkpoint):
                 **against(targets, maps, settings),
                 **tv_terms(image, settings.tv_loss),
             }
+            if settings.laplacian_weight:
+                terms |= laplacian_terms(image, laplacian(content))
             return total({name: loss[0] for name, loss in terms.items()}, weights_of(settings))
 
         @tf.function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +11,21 @@ import tensorflow as tf
 
 from nst_tf.errors import SettingsError
 from nst_tf.losses import statistics
+from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.measured import Whole
+from nst_tf.losses.self_similarity import self_similarity
 from nst_tf.losses.statistics import Nest, Statistic
 from nst_tf.losses.strips import Strips
-from nst_tf.losses.terms import Terms, content_terms, style_terms, total, tv_terms, weights_of
+from nst_tf.losses.terms import (
+    Terms,
+    content_terms,
+    laplacian_terms,
+    structure_terms,
+    style_terms,
+    total,
+    tv_terms,
+    weights_of,
+)
 from nst_tf.network import engine as engines
 from nst_tf.network import machine, vgg
 from nst_tf.network.compiled import compiled
@@ -31,8 +43,8 @@ class Evaluation(NamedTuple):
     Attributes:
       loss: L_total, float32 [].
       gradient: ∂L_total/∂image, float32 [1, height, width, 3].
-      terms: float32 [] by name: `total`; `content`, `style` and `tv`, before α, β and γ; and
-        `content/LAYER`, `style/LAYER`, before the layer's own weight.
+      terms: float32 [] by name: `total`; the kinds, such as `content`, `style` and `tv`, before α,
+        β and γ; and their parts, `content/LAYER`, `style/LAYER`, before the layer's own weight.
     """
 
     loss: tf.Tensor
@@ -51,10 +63,13 @@ class Objective(tf.Module):
       model: from `vgg.build_model`, with every content and style layer among its outputs.
       content_layers: c_l by layer, keyed as the model's outputs are.
       style_layers: w_l by layer.
+      structure_layers: whose self-similarity is kept, with their weights.
       content_loss: form, one of `choices.CONTENT_LOSSES`.
       style_loss: one of `choices.STYLE_LOSSES`, or a statistic of your own.
       tv_loss: form, one of `choices.TV_LOSSES`.
       content_weight: α.
+      structure_weight: of all structure layers.
+      laplacian_weight: of the picture's Laplacian, which is left out at 0.
       style_weight: β.
       tv_weight: γ.
       tile: None to measure a picture as a whole; else strip by strip, for the same result in less
@@ -73,10 +88,13 @@ class Objective(tf.Module):
         content_layers: Mapping[str, float],
         style_layers: Mapping[str, float],
         *,
+        structure_layers: Mapping[str, float] = MappingProxyType({}),
         content_loss: str = "mean",
         style_loss: str | Statistic = "gram-mean",
         tv_loss: str = "squared",
         content_weight: float = 1.0,
+        structure_weight: float = 1.0,
+        laplacian_weight: float = 0.0,
         style_weight: float = 1.0,
         tv_weight: float = 0.0,
         tile: int | None = None,
@@ -86,9 +104,12 @@ class Objective(tf.Module):
         super().__init__(name="objective")
         weights = {
             "content": content_weight,
+            **({"structure": structure_weight} if structure_layers else {}),
+            **({"laplacian": laplacian_weight} if laplacian_weight else {}),
             "style": style_weight,
             "tv": tv_weight,
             **{f"content/{key}": weight for key, weight in content_layers.items()},
+            **{f"structure/{key}": weight for key, weight in structure_layers.items()},
             **{f"style/{key}": weight for key, weight in style_layers.items()},
         }
         #: Of the terms, by name, as variables that the compiled function reads.
@@ -96,14 +117,18 @@ class Objective(tf.Module):
         self._content_loss, self._tv_loss = content_loss, tv_loss
         self._statistic = statistics.named(style_loss)
         self._content_layers, self._style_layers = tuple(content_layers), tuple(style_layers)
-        wanted = [*content_layers, *style_layers]
+        self._structure_layers = tuple(structure_layers)
+        kept = tuple(dict.fromkeys([*content_layers, *structure_layers]))
+        wanted = [*kept, *style_layers]
         stages = engines.stages(model, wanted, machine.choose_engine(engine))
         self._half = any(stage.dtype == "float16" for stage in stages)
         by_stage = {stage.name: stage.channels for stage in stages}
         self._channels = {key: by_stage[vgg.layer_name(key)] for key in style_layers}
         self._content_targets: dict[str, tf.Variable] = {}
+        self._structure_targets: dict[str, tf.Variable] = {}
+        self._laplacian_target: dict[str, tf.Variable] = {}
         self._style_targets: dict[str, Nest] = {}
-        looked_at = (self._content_layers, self._style_layers, self._statistic)
+        looked_at = (kept, self._style_layers, self._statistic)
         if tile is None:
             any_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
             self._measure: Any = Whole(stages, *looked_at)
@@ -140,6 +165,8 @@ class Objective(tf.Module):
             model,
             settings.content_layers,
             settings.style_layers,
+            structure_layers=settings.structure_layers,
+            laplacian_weight=settings.laplacian_weight,
             content_loss=settings.content_loss,
             style_loss=settings.style_loss,
             tv_loss=settings.tv_loss,
@@ -165,9 +192,16 @@ class Objective(tf.Module):
 
     def set_content(self, picture: np.ndarray | tf.Tensor) -> None:
         """Makes `picture`, float32 [height, width, 3] RGB in [0, 1], the content image."""
-        if self._content_layers:
-            measured = self._measured(self._batch(picture, self._content_layers))
-            _assign(self._content_targets, measured.features, self.any_size)
+        kept = (*self._content_layers, *self._structure_layers)
+        batch = self._batch(picture, kept)
+        if "laplacian" in self.weights:
+            _assign(self._laplacian_target, {"laplacian": laplacian(batch)}, self.any_size)
+        if kept:
+            maps = self._measured(batch).features
+            content = {key: maps[key] for key in self._content_layers}
+            _assign(self._content_targets, content, self.any_size)
+            structure = {key: self_similarity(maps[key]) for key in self._structure_layers}
+            _assign(self._structure_targets, structure, self.any_size)
 
     def set_styles(
         self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
@@ -232,11 +266,14 @@ class Objective(tf.Module):
         )
         batch = {
             **content_terms(measured.features, self._content_targets, self._content_loss),
+            **structure_terms(measured.features, self._structure_targets),
             **style_terms(
                 measured.statistics, self._style_targets, self._statistic, self._channels
             ),
             **tv,
         }
+        for target in self._laplacian_target.values():
+            batch |= laplacian_terms(image, target)
         return total({name: tf.squeeze(loss, 0) for name, loss in batch.items()}, self.weights)
 
 
@@ -284,7 +321,7 @@ def _assign(targets: dict[str, Nest], values: Mapping[str, Nest], any_size: bool
 
     def variable(value: tf.Tensor) -> tf.Variable:
         # A host program may have set Keras' dtype policy; the variable's own type is explicit.
-        shape = [1, None, None, value.shape[-1]] if any_size else value.shape
+        shape = [1, None, None, *value.shape[3:]] if any_size else value.shape
         return tf.Variable(value, trainable=False, dtype=value.dtype, shape=tf.TensorShape(shape))
 
     for name, nest in values.items():

@@ -18,6 +18,8 @@ import tensorflow as tf
 
 from nst_tf.errors import SettingsError
 from nst_tf.losses import forms, statistics
+from nst_tf.losses.laplacian import laplacian, laplacian_loss
+from nst_tf.losses.self_similarity import self_similarity, structure_loss
 from nst_tf.losses.statistics import Nest, Statistic
 from nst_tf.recipe import layers
 from nst_tf.recipe.settings import Settings, strength_factors
@@ -64,6 +66,24 @@ def style_terms(
     return terms
 
 
+def structure_terms(maps: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> Terms:
+    """`structure/LAYER`: how far the self-similarity of every layer of `targets` is from these.
+
+    Args:
+      maps: feature maps [batch, height, width, channels] by layer, of these layers at least.
+      targets: the content images' `self_similarity`, [batch, n, n].
+    """
+    return {
+        f"structure/{key}": structure_loss(self_similarity(maps[key]), target)
+        for key, target in targets.items()
+    }
+
+
+def laplacian_terms(image: tf.Tensor, target: tf.Tensor) -> Terms:
+    """`laplacian`: of [batch, height, width, 3] against `laplacian` of the content image."""
+    return {"laplacian": laplacian_loss(laplacian(image), target)}
+
+
 def tv_terms(image: tf.Tensor, form: str) -> Terms:
     """`tv`: total variation of [batch, height, width, 3], in a form of `choices.TV_LOSSES`."""
     return {"tv": forms.total_variation(image, form)}
@@ -75,13 +95,16 @@ def targets_of(
     """What pictures are compared with, by kind and layer: feature maps, and statistics.
 
     Args:
-      kinds: `content`, `style` or both.
+      kinds: of `content`, `structure` and `style`.
       maps: feature maps [batch, height, width, channels] by layer.
       settings: whose layers and forms are taken.
     """
     targets: dict[str, dict[str, Nest]] = {}
     if "content" in kinds:
         targets["content"] = {key: maps[key] for key in settings.content_layers}
+    if "structure" in kinds:
+        names = settings.structure_layers
+        targets["structure"] = {key: self_similarity(maps[key]) for key in names}
     if "style" in kinds:
         statistic = statistics.named(settings.style_loss)
         targets["style"] = {
@@ -104,6 +127,8 @@ def against(
     terms: Terms = {}
     if "content" in targets:
         terms |= content_terms(maps, targets["content"], settings.content_loss)
+    if "structure" in targets:
+        terms |= structure_terms(maps, targets["structure"])
     if "style" in targets:
         statistic = statistics.named(settings.style_loss)
         finished = {key: statistic.finish(statistic.measure(maps[key])) for key in targets["style"]}
@@ -121,7 +146,8 @@ def of_maps(
     """The terms between two batches of pictures, one for one, of their whole feature maps.
 
     Args:
-      kinds: `content`, `style` or both; for content the pictures have the same sizes.
+      kinds: of `content`, `structure` and `style`; for the first two the pictures have the same
+        sizes.
       maps: by layer, of the pictures.
       targets: by layer, of the pictures that they should be like.
       settings: whose layers and forms are taken.
@@ -132,14 +158,20 @@ def of_maps(
 def weights_of(settings: Settings) -> dict[str, float]:
     """The weight of every kind of term, and of the parts that have one: α, β, γ, c_l and w_l.
 
-    α and β are as the strength leaves them.
+    Those of the kinds are as the strength leaves them.
     """
+    kinds = {
+        "content": settings.content_weight,
+        **({"structure": settings.structure_weight} if settings.structure_layers else {}),
+        **({"laplacian": settings.laplacian_weight} if settings.laplacian_weight else {}),
+        "style": settings.style_weight,
+        "tv": settings.tv_weight,
+    }
     factors = strength_factors(settings.strength)
     return {
-        "content": factors["content"] * settings.content_weight,
-        "style": factors["style"] * settings.style_weight,
-        "tv": factors["tv"] * settings.tv_weight,
+        **{kind: factors[kind] * weight for kind, weight in kinds.items()},
         **{f"content/{key}": weight for key, weight in settings.content_layers.items()},
+        **{f"structure/{key}": weight for key, weight in settings.structure_layers.items()},
         **{f"style/{key}": weight for key, weight in settings.style_layers.items()},
     }
 

@@ -21,17 +21,24 @@ from nst_tf.recipe import choices, layers
 
 #: A field's kind. `GRAPH`: part of the compiled function, which another value needs anew. `DATA`:
 #: what that function reads, or what is done outside of it. `KEYS`: a mapping of which the keys are
-#: part of the graph and the values data.
-GRAPH, DATA, KEYS = "graph", "data", "keys"
-KINDS = (GRAPH, DATA, KEYS)
+#: part of the graph and the values data. `SWITCH`: a number; whether it is 0 is part of the graph,
+#: how large it is data.
+GRAPH, DATA, KEYS, SWITCH = "graph", "data", "keys", "switch"
+KINDS = (GRAPH, DATA, KEYS, SWITCH)
 
 
 def strength_factors(strength: float) -> dict[str, float]:
     """What a strength s multiplies the weights of the terms by: α by (2 (1 − s))², β by (2 s)².
 
-    From no style at 0 by way of the weights themselves at 0.5 to no content at 1.
+    From no style at 0 by way of the weights themselves at 0.5 to no content at 1. Whatever else
+    keeps the photo goes with α.
     """
-    return {"content": (2 * (1 - strength)) ** 2, "style": (2 * strength) ** 2, "tv": 1.0}
+    content = (2 * (1 - strength)) ** 2
+    return {
+        **dict.fromkeys(("content", "structure", "laplacian"), content),
+        "style": (2 * strength) ** 2,
+        "tv": 1.0,
+    }
 
 
 def setting(default: Any, kind: str, text: str, choices: tuple[str, ...] = ()) -> Any:
@@ -93,11 +100,23 @@ class Settings:
         KEYS,
         "Layers of the style loss, with their weights or without: conv1_1,conv2_1=0.5,conv3_1:pre.",
     )
+    structure_layers: Mapping[str, float] = setting(
+        {},
+        KEYS,
+        "Layers whose self-similarity is kept, as which parts of the content image look alike and "
+        "which do not, with their weights or without (1): conv3_1.",
+    )
     content_loss: str = setting("mean", GRAPH, "Form of the content loss.", choices.CONTENT_LOSSES)
     style_loss: str = setting("gram-mean", GRAPH, "Form of the style loss.", choices.STYLE_LOSSES)
     tv_loss: str = setting("squared", GRAPH, "Form of total variation.", choices.TV_LOSSES)
     content_weight: float = setting(1.0, DATA, "Alpha, of the content loss.")
     style_weight: float = setting(1.0, DATA, "Beta, of the style loss: more is more style.")
+    structure_weight: float = setting(
+        1.0, DATA, "Of the self-similarity of structure_layers: more keeps more of what is where."
+    )
+    laplacian_weight: float = setting(
+        0.0, SWITCH, "Of the picture's Laplacian: more keeps more of the content image's lines."
+    )
     tv_weight: float = setting(0.0, DATA, "Gamma, of total variation: more is smoother.")
     style_blend: tuple[float, ...] = setting(
         (), DATA, "Weight of each style image, such as 3,1; equal by default."
@@ -157,13 +176,15 @@ class Settings:
     seed: int = setting(0, DATA, "Of noise and of random weights.")
 
     def __post_init__(self) -> None:
-        for name in ("content_layers", "style_layers"):
+        for name in ("content_layers", "style_layers", "structure_layers"):
             self._set(name, _layer_weights(name, getattr(self, name)))
         if not self.content_layers and not self.style_layers:
             raise SettingsError("name at least one content layer or style layer")
-        for name in ("content_weight", "style_weight", "tv_weight", "stroke_size", "strength"):
+        for name in (
+            *("content_weight", "structure_weight", "laplacian_weight", "style_weight"),
+            *("tv_weight", "stroke_size", "strength", "average"),
+        ):
             self._set(name, _number(name, getattr(self, name)))
-        self._set("average", _number("average", self.average))
         if self.average >= 1:
             raise SettingsError(f"average is {self.average}: use a number below 1")
         if self.strength > 1:
@@ -210,7 +231,8 @@ class Settings:
     @property
     def layers(self) -> list[str]:
         """The layers that features are taken from, each once, in the network's order."""
-        wanted = {layers.parse(key) for key in (*self.content_layers, *self.style_layers)}
+        of_losses = (*self.content_layers, *self.structure_layers, *self.style_layers)
+        wanted = {layers.parse(key) for key in of_losses}
         order = sorted(wanted, key=lambda layer: (layers.NAMES.index(layer.name), str(layer)))
         return [str(layer) for layer in order]
 
@@ -223,6 +245,8 @@ class Settings:
                 values.append(getattr(self, field.name))
             elif field.metadata.get("kind") == KEYS:
                 values.append(tuple(getattr(self, field.name)))
+            elif field.metadata.get("kind") == SWITCH:
+                values.append(getattr(self, field.name) > 0)
         return tuple(values)
 
     def snapshot_due(self, iteration: int) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
 from nst_tf.pictures import images
 from nst_tf.recipe import layers
@@ -63,6 +64,24 @@ _FACTOR = math.sqrt(2)
 #: The longer side at which, with several scales, iterations and evaluations are as the settings
 #: have them.
 _REFERENCE = 512
+
+
+def enlarge(image: tf.Tensor, start: np.ndarray, shape: tuple[int, int]) -> tf.Tensor:
+    """What a scale begins with: what the one before it ended with, and the initial image's detail.
+
+    An enlarged picture has none of the detail that its new size could show. What the initial image
+    has of it, the finest level of its Laplacian pyramid, is there from the first step on, as in
+    STROTSS (Kolkin et al., CVPR 2019, section 2.4): so a run begins with its initial image at every
+    scale.
+
+    Args:
+      image: of the scale before, float32 [1, height, width, 3].
+      start: the initial image, float32 [height, width, 3], at the size of the result.
+      shape: height and width at the new scale.
+    """
+    before = images.resize(start, *image.shape[1:3])
+    detail = images.resize(start, *shape) - tf.image.resize(before, shape, "bicubic")
+    return tf.image.resize(image, shape, "bicubic") + detail
 
 
 def share(stages: Schedule, content: np.ndarray, stage: Stage, here: float) -> float:

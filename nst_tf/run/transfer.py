@@ -314,7 +314,7 @@ class StyleTransfer:
             else:
                 limits = limits.after(track.progress)
                 image = self._outcome(track.progress)
-                image = tf.image.resize(image, stage.shape(self.content), "bicubic")
+                image = schedule.enlarge(image, self._inputs.start, stage.shape(self.content))
                 if self.settings.bounded:
                     image = tf.clip_by_value(image, 0.0, 1.0)
                 progress = descent.resize(objective, solver, track.progress, image)
