@@ -241,3 +241,32 @@ def test_the_palette_is_the_paintings_and_the_saved_loss_that_of_what_is_saved(c
     saved = float(made.build_objective()(pixels).loss)
     assert result.manifest["saved_total"] == pytest.approx(saved, rel=1e-5)
     assert result.manifest["total"] == free.manifest["total"]
+
+
+def test_beyond_the_largest_scale_a_picture_is_enlarged_with_detail(
+    tiny_weights, scene, painting, workshop
+):
+    options = {**OPTIONS, "max_scale": 34}
+    made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **options)
+    last = [step.array for step in made][-1]
+    assert last.shape == (26, 34, 3)
+    result = made.result()
+    assert result.array.shape == (36, 48, 3)
+    assert result.stopped == "finished"
+    plain = np.clip(tf.image.resize(last, (36, 48), "bicubic"), 0, 1)
+    # Sharper than an enlarged picture by what the photo has at that size and not at the smaller.
+    photo, shrunk = made.content, images.resize(images.resize(made.content, 26, 34), 36, 48)
+    detail = (photo - shrunk).ravel()
+    assert np.corrcoef((result.array - plain).ravel(), detail)[0, 1] > 0.8
+
+
+def test_a_single_scale_can_be_a_smaller_one(tiny_weights, scene, painting):
+    options = {"size": 48, "min_scale": None, "max_scale": 24, "iterations": 1}
+    made = StyleTransfer(scene, painting, weights=tiny_weights, **options)
+    assert [stage.size for stage in made.stages] == [24]
+    assert (
+        StyleTransfer(scene, painting, weights=tiny_weights, **{**options, "max_scale": 99})
+        .stages[0]
+        .size
+        is None
+    )

@@ -29,7 +29,7 @@ _DEFINERS = {
     "Mapping[str, float]": flags.DEFINE_list,
 }
 #: Sizes in pixels, of which 0 is None.
-_SIZES = ("size", "style_size", "min_scale")
+_SIZES = ("size", "style_size", "min_scale", "max_scale")
 
 
 def _fields() -> dict[str, dataclasses.Field[Any]]:

@@ -89,6 +89,12 @@ class Settings:
         "scale. With scales, iterations and evaluations hold at 512 pixels; others get as many "
         "times more as they are smaller.",
     )
+    max_scale: int | None = setting(
+        None,
+        DATA,
+        "Optimise at so many pixels on the longer side at most; a larger result is that enlarged, "
+        "with the initial image's detail. 0 for all of it.",
+    )
     content_layers: Mapping[str, float] = setting(
         {"conv4_2": 1.0},
         KEYS,
@@ -203,7 +209,7 @@ class Settings:
             if self.learning_rate == 0:
                 raise SettingsError("learning_rate is 0: use a number above 0")
         for name, least in (
-            *(("size", 1), ("style_size", 1), ("min_scale", 1)),
+            *(("size", 1), ("style_size", 1), ("min_scale", 1), ("max_scale", 1)),
             *(("iterations", 0), ("evaluations", 1)),
         ):
             if getattr(self, name) is not None:

@@ -368,7 +368,7 @@ class _Reports(Callback):
     def on_step(self, run: StyleTransfer, step: Step) -> None:
         by_evaluations = run.settings.evaluations is not None
         done = step.evaluations if by_evaluations else step.iteration
-        if run.settings.min_scale is not None:  # the steps of several scales are not alike
+        if len(run.stages) > 1:  # the steps of several scales are not alike
             done = round(run.share * (run.settings.evaluations or run.settings.iterations or 1))
         self._worker.report(self._name, done, step.terms["total"])
         if self._worker.stopping:

@@ -105,10 +105,11 @@ def of_settings(settings: Settings, content: np.ndarray, styles: Sequence[np.nda
       styles: the style images, likewise.
     """
     limits = (settings.iterations, settings.evaluations)
-    if settings.min_scale is None:
-        return (Stage(Limits(*limits), learning_rate=settings.learning_rate),)
     size = max(content.shape[:2])
-    sizes = [size]
+    sizes = [min(size, settings.max_scale or size)]
+    if settings.min_scale is None:
+        last = None if sizes[0] == size else sizes[0]
+        return (Stage(Limits(*limits), last, settings.learning_rate),)
     # A scale that would be a tenth off is the smallest one still.
     while sizes[0] > 1.1 * settings.min_scale:
         sizes.insert(0, max(1, round(sizes[0] / _FACTOR)))

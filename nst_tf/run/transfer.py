@@ -7,12 +7,10 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from nst_tf import optimizers
 from nst_tf.errors import DivergenceError, Interrupted, SettingsError
@@ -29,6 +27,7 @@ from nst_tf.run.descent import Progress
 from nst_tf.run.meter import Meter
 from nst_tf.run.record import Result, Step
 from nst_tf.run.schedule import Schedule, Stage
+from nst_tf.run.track import Track
 from nst_tf.run.workshop import Workshop
 
 
@@ -47,33 +46,6 @@ class Callback:
 
     def on_end(self, run: StyleTransfer) -> None:
         """When the run ends, whatever ended it."""
-
-
-@dataclass
-class _Track:
-    """What has become of a run so far.
-
-    Attributes:
-      progress: of the descent; None before the first evaluation.
-      stage: that it is at.
-      begun: the progress that the stage before it ended with; None at the first.
-      stopped: why it ended, as in `Result`.
-      stopping: whether it is to end after the current step.
-      history: a row an iteration.
-      snapshots: by iteration.
-      spent: as `Meter.spent`, up to the last row.
-      totals: as `StyleTransfer._totals`, with the progress that they are of.
-    """
-
-    progress: Progress | None = None
-    stage: Stage | None = None
-    begun: Progress | None = None
-    stopped: str = "interrupted"
-    stopping: bool = False
-    history: list[dict[str, float]] = field(default_factory=list)
-    snapshots: dict[int, Image.Image] = field(default_factory=dict)
-    spent: dict[str, float | int | None] = field(default_factory=dict)
-    totals: tuple[Progress, tuple[float, float | None]] | None = None
 
 
 class StyleTransfer:
@@ -106,6 +78,7 @@ class StyleTransfer:
       settings: of the run.
       content: the content image at the run's size, float32 [height, width, 3].
       styles: the style images at their size, likewise.
+      stages: what it consists of.
       weights: the network's numbers as loaded, before any normalisation.
       engine: as chosen for this machine; likewise dtype.
 
@@ -134,10 +107,10 @@ class StyleTransfer:
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
         self._inputs = inputs.load(settings, content, style)
         self.content, self.styles = self._inputs.content, self._inputs.styles
-        self._stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
+        self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self._solvers = [
             optimizers.create(settings.optimizer, stage.learning_rate, settings.bounded)
-            for stage in self._stages
+            for stage in self.stages
         ]
         self.weights = weights_module.load(weights, seed=settings.seed)
         self._callbacks = list(callbacks)
@@ -145,7 +118,7 @@ class StyleTransfer:
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
         self._keep_snapshots = keep_snapshots
         self._workshop = workshop or Workshop()
-        self._track = _Track()
+        self._track = Track()
 
     def build_objective(self, stage: Stage | None = None) -> Objective:
         """The compiled value and gradient, with this run's targets.
@@ -155,7 +128,7 @@ class StyleTransfer:
         Args:
           stage: at whose size; None for the last one's.
         """
-        content, styles = (stage or self._stages[-1]).pictures(self.content, self.styles)
+        content, styles = (stage or self.stages[-1]).pictures(self.content, self.styles)
         return self._workshop.objective(
             self.settings,
             self.weights,
@@ -164,7 +137,7 @@ class StyleTransfer:
             tile=self._tile,
             engine=self.engine,
             dtype=self.dtype,
-            any_size=len(self._stages) > 1 and self.settings.optimizer in choices.OWN,
+            any_size=len(self.stages) > 1 and self.settings.optimizer in choices.OWN,
         )
 
     @property
@@ -205,8 +178,10 @@ class StyleTransfer:
         Raises:
           SettingsError: nothing has been evaluated yet.
         """
-        array = np.clip(self._outcome(self._progress())[0].numpy(), 0, 1)
-        array = images.resize(array, *self.content.shape[:2])  # of a run that ended at a small size
+        image, shape = self._outcome(self._progress()), self.content.shape[:2]
+        if image.shape[1:3] != shape:  # of a run that ended at a small size
+            image = schedule.enlarge(image, self._inputs.start, shape)
+        array = np.clip(image[0].numpy(), 0, 1)
         if self.settings.colours == "content":
             return colours.keep(array, self.content)
         if self.settings.colours == "palette":
@@ -236,7 +211,7 @@ class StyleTransfer:
         if track.progress is None or track.stage is None:
             return 0.0
         here = track.stage.limits.share(track.begun, track.progress)
-        return schedule.share(self._stages, self.content, track.stage, here)
+        return schedule.share(self.stages, self.content, track.stage, here)
 
     def stop(self) -> None:
         """Ends the run after the current step; from a callback, a signal or another thread."""
@@ -282,7 +257,7 @@ class StyleTransfer:
 
     def __iter__(self) -> Iterator[Step]:
         """Starts the run from the initial image and yields every iteration, that of 0 first."""
-        track = self._track = _Track()
+        track = self._track = Track()
         with contextlib.ExitStack() as ending:
             for callback in self._callbacks:
                 callback.on_begin(self)
@@ -298,10 +273,10 @@ class StyleTransfer:
                     callback.on_step(self, step)
                 yield step
 
-    def _descend(self, track: _Track) -> Iterator[Progress]:
+    def _descend(self, track: Track) -> Iterator[Progress]:
         """Yields the progress at every iteration, through all stages."""
         iteration = -1
-        for stage, solver in zip(self._stages, self._solvers, strict=True):
+        for stage, solver in zip(self.stages, self._solvers, strict=True):
             objective, limits = self.build_objective(stage), stage.limits
             if track.progress is None:
                 start = images.resize(self._inputs.start, *stage.shape(self.content))
@@ -359,7 +334,7 @@ class StyleTransfer:
             image = self._outcome(progress)
             objective = self.build_objective(self._track.stage)
             total = objective(image).loss if self.settings.average else progress.best.loss
-            if self._track.stage is self._stages[-1]:
+            if image.shape[1:3] == self.content.shape[:2]:
                 image = self.best[np.newaxis]
             pixels = images.to_uint8(np.asarray(image)) / np.float32(255)
             saved = float(objective(tf.constant(pixels)).loss)

@@ -33,7 +33,7 @@ class ProgressBar(Callback):
         stream = self._stream or sys.stderr
         counts = "{n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rate_fmt}]"
         total: float | None = settings.evaluations if by_evaluations else settings.iterations
-        if settings.min_scale is not None:
+        if len(run.stages) > 1:
             # Steps of several scales are not alike: how much of the work is done says more.
             counts, total = "[{elapsed}<{remaining}]", 1.0
         self._bar = tqdm(
@@ -48,7 +48,7 @@ class ProgressBar(Callback):
     def on_step(self, run: StyleTransfer, step: Step) -> None:
         done: float = step.iteration if run.settings.evaluations is None else step.evaluations
         words = [f"iteration {step.iteration}"]
-        if run.settings.min_scale is not None:
+        if len(run.stages) > 1:
             done = run.share
             words = [f"{max(step.pixels.shape[1:3])} px", *words]
         if run.settings.evaluations is None:
