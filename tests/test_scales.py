@@ -260,6 +260,18 @@ def test_beyond_the_largest_scale_a_picture_is_enlarged_with_detail(
     assert np.corrcoef((result.array - plain).ravel(), detail)[0, 1] > 0.8
 
 
+def test_a_draft_is_made_with_the_network_that_it_is_for(
+    scene, painting, tiny_weights, monkeypatch
+):
+    monkeypatch.setenv("NST_TF_WEIGHTS", "random")
+    options = {"preset": "draft", "size": 32}
+    assert StyleTransfer(scene, painting, **options).weights.kind == "mini"
+    assert StyleTransfer(scene, painting, weights="auto", **options).weights.kind == "mini"
+    assert StyleTransfer(scene, painting, weights=tiny_weights, **options).weights is tiny_weights
+    other = StyleTransfer(scene, painting, preset="crisp", size=32)
+    assert other.weights.kind == "random"
+
+
 def test_a_single_scale_can_be_a_smaller_one(tiny_weights, scene, painting):
     options = {"size": 48, "min_scale": None, "max_scale": 24, "iterations": 1}
     made = StyleTransfer(scene, painting, weights=tiny_weights, **options)

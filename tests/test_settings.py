@@ -15,6 +15,7 @@ def test_every_recipe_of_the_table_is_there():
         "gatys2016",
         "content1-style1e6",
         "crisp",
+        "draft",
         "l2-distance",
         "gradient-descent",
         "ratio-sweep-base",
@@ -55,6 +56,13 @@ def test_the_other_recipes():
     assert (sweep.optimizer, sweep.iterations, sweep.learning_rate) == ("lbfgs", 200, 0.2)
     distance = presets.settings("l2-distance")
     assert (distance.content_loss, distance.style_loss) == ("l2", "l2")
+
+
+def test_a_draft_is_crisp_in_little():
+    draft, crisp = presets.settings("draft"), presets.settings("crisp")
+    assert draft.graph_key == crisp.graph_key
+    changed = {"max_scale": None, "evaluations": crisp.evaluations, "preset": "crisp"}
+    assert draft.replace(**changed) == crisp
 
 
 def test_any_field_can_be_overridden_and_the_table_stays():

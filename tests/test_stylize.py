@@ -105,8 +105,8 @@ def test_flags_become_settings():
         "--style_weight=3 --tv_weight=0.25 --style_blend=3,1 --snapshot_every=5 --snapshots=2,3 "
         "--content_layers=block3_conv2 --style_layers=conv1_1,conv2_2:pre=0.5,conv5_4 "
         "--pooling=l2 --rescale_pooling --padding=replicate --normalise "
-        "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute --min_scale=0 --max_scale=0 --bounded "
-        "--average=0.5 --strength=0.75 --stroke_size=1 --colours=palette "
+        "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute --min_scale=0 --max_scale=0 "
+        "--bounded --average=0.5 --strength=0.75 --stroke_size=1 --colours=palette "
         "--structure_layers=conv3_1 --structure_weight=0.5 --laplacian_weight=2"
     )
     values(["stylize", *line.split()])

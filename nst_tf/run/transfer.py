@@ -62,7 +62,8 @@ class StyleTransfer:
       style: such a picture, or a list or tuple of them.
       preset: a name in `presets.PRESETS`; None for the default.
       settings: in place of a preset.
-      weights: what `weights.load` takes; None is $NST_TF_WEIGHTS, else ImageNet's.
+      weights: what `weights.load` takes; None is the preset's own (`presets.NETWORKS`), else
+        $NST_TF_WEIGHTS, else ImageNet's.
       callbacks: each told of the begin, of every iteration and of the end.
       tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
         or a number of pixels (`machine.tile_for`).
@@ -112,6 +113,8 @@ class StyleTransfer:
             optimizers.create(settings.optimizer, stage.learning_rate, settings.bounded)
             for stage in self.stages
         ]
+        if weights in (None, "auto"):
+            weights = presets.NETWORKS.get(settings.preset, weights)
         self.weights = weights_module.load(weights, seed=settings.seed)
         self._callbacks = list(callbacks)
         self._tile = machine.check_tile(tile)
