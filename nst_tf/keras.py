@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.errors import SettingsError
+from nst_tf.losses import statistics
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.terms import Terms, laplacian_terms, of_maps, total, weights_of
@@ -138,6 +139,7 @@ class _Loss(tf.keras.losses.Loss):
             raise SettingsError(f"weights is {type(weights).__name__}: name a network or a file")
         self._config = {"weights": os.fspath(weights), "preset": preset, **overrides}
         self._settings = presets.settings(preset, **overrides)
+        statistics.named(self._settings.style_loss)  # is it one of pictures alone?
         self._model = feature_model(weights_module.load(weights), self._settings)
 
     def get_config(self) -> dict[str, Any]:

@@ -34,6 +34,7 @@ OTHERS = {
     "average": 0.5,
     "strength": 0.75,
     "bounded": True,
+    "content_share": 0.5,
 }
 
 

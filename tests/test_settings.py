@@ -17,6 +17,7 @@ def test_every_recipe_of_the_table_is_there():
         "crisp",
         "draft",
         "l2-distance",
+        "neighbours",
         "gradient-descent",
         "ratio-sweep-base",
     }
@@ -152,4 +153,5 @@ def test_the_forms_are_all_used_and_plain_values_come_out():
     assert {presets.PRESETS[n].style_loss for n in presets.PRESETS} == {
         *choices.GRAM_FORMS,
         "wasserstein",
+        "neighbours",
     }

@@ -62,11 +62,13 @@ class Sorted(Mean):
 
 
 def test_every_style_loss_is_a_statistic():
-    assert set(statistics.STATISTICS) == set(choices.STYLE_LOSSES)
+    assert {*statistics.STATISTICS, choices.NEIGHBOURS} == set(choices.STYLE_LOSSES)
     for form in choices.GRAM_FORMS:
         assert statistics.named(form) == Gram(form)
     with pytest.raises(SettingsError, match="no style loss 'gramm'"):
         statistics.named("gramm")
+    with pytest.raises(SettingsError, match="'neighbours' looks for its targets in the course of"):
+        statistics.named("neighbours")
 
 
 @pytest.mark.parametrize("mask", [None, MASK])

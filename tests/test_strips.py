@@ -6,6 +6,7 @@ import rounding
 import tensorflow as tf
 
 from nst_tf.errors import SettingsError
+from nst_tf.losses import statistics
 from nst_tf.losses.objective import Objective
 from nst_tf.network import machine, vgg
 from nst_tf.recipe import choices
@@ -54,7 +55,7 @@ def cases():
         "pooling": choices.POOLINGS,
         "padding": choices.PADDINGS,
         # The small difference of large numbers has a bound and a test of its own.
-        "style_loss": [name for name in choices.STYLE_LOSSES if name != "wasserstein"],
+        "style_loss": [name for name in statistics.STATISTICS if name != "wasserstein"],
         "content_loss": choices.CONTENT_LOSSES,
     }
     made = []

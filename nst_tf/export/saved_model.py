@@ -13,6 +13,7 @@ from nst_tf import assets
 from nst_tf.errors import ExportError, SettingsError
 from nst_tf.export import card, parity, probe, serving, versions
 from nst_tf.export.servable import KINDS, Servable
+from nst_tf.losses import statistics
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
@@ -94,6 +95,8 @@ def export(
     layers = None if layers is None else layers_module.distinct(layers)
     if what != "features" and not (layers or settings.style_layers):
         raise SettingsError("no layer to serve Gram matrices of: name style layers, or layers")
+    if what != "features":
+        statistics.named(settings.style_loss)  # is it one of pictures alone?
     wanted = map(layers_module.parse, _wanted(settings, what, layers))
     layers_module.check_size(int(size), int(size), wanted)
     network = weights_module.load(weights)

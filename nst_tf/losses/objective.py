@@ -220,17 +220,9 @@ class Objective(tf.Module):
           SettingsError: not one blend weight for each picture, or several pictures and a statistic
             that cannot be blended.
         """
-        if not pictures:
-            raise SettingsError("name at least one style image")
-        if blend and len(blend) != len(pictures):
-            raise SettingsError(
-                f"{len(blend)} blend weights for {len(pictures)} style images: "
-                "give one for each, or none"
-            )
+        shares = blend_shares(pictures, blend)
         if not self._style_layers:
             return
-        shares = np.asarray(blend or [1.0] * len(pictures), np.float64)
-        shares = (shares / shares.sum()).astype(np.float32)
         measured = [
             self._measured(self._batch(picture, self._style_layers)).statistics
             for picture in pictures
@@ -267,14 +259,36 @@ class Objective(tf.Module):
         batch = {
             **content_terms(measured.features, self._content_targets, self._content_loss),
             **structure_terms(measured.features, self._structure_targets),
-            **style_terms(
-                measured.statistics, self._style_targets, self._statistic, self._channels
-            ),
+            **self._style_terms(measured.statistics, image),
             **tv,
         }
         for target in self._laplacian_target.values():
             batch |= laplacian_terms(image, target)
         return total({name: tf.squeeze(loss, 0) for name, loss in batch.items()}, self.weights)
+
+    def _style_terms(self, finished: Mapping[str, Nest], image: tf.Tensor) -> Terms:
+        """Of what the statistic finishes with, by layer, at an image: float32 [1] by name."""
+        return style_terms(finished, self._style_targets, self._statistic, self._channels)
+
+
+def blend_shares(
+    pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
+) -> list[float]:
+    """b_k, which sum to 1: as `blend` has them, or equal.
+
+    Raises:
+      SettingsError: no picture, or not one blend weight for each.
+    """
+    if not pictures:
+        raise SettingsError("name at least one style image")
+    if len(blend) and len(blend) != len(pictures):
+        raise SettingsError(
+            f"{len(blend)} blend weights for {len(pictures)} style images: "
+            "give one for each, or none"
+        )
+    shares = np.asarray(blend if len(blend) else [1.0] * len(pictures), np.float64)
+    normal: list[float] = (shares / shares.sum()).astype(np.float32).tolist()
+    return normal
 
 
 def value_and_gradient(

@@ -92,6 +92,11 @@ def named(style_loss: str | Statistic) -> Statistic:
     """
     if not isinstance(style_loss, str):
         return style_loss
+    if style_loss == choices.NEIGHBOURS:
+        raise SettingsError(
+            f"style loss {style_loss!r} looks for its targets in the course of a run and says "
+            f"nothing of pictures alone: use one of {', '.join(STATISTICS)}"
+        )
     choices.check("style loss", style_loss, tuple(STATISTICS))
     return STATISTICS[style_loss]
 

@@ -9,6 +9,7 @@ from nst_tf.optimizers.adam import Adam
 from nst_tf.optimizers.base import Evaluate, Point, Solver, State
 from nst_tf.optimizers.gradient_descent import GradientDescent
 from nst_tf.optimizers.lbfgs import LBFGS
+from nst_tf.optimizers.pyramid import Pyramid
 from nst_tf.optimizers.tfp_lbfgs import TFPLBFGS
 from nst_tf.recipe import choices
 
@@ -19,6 +20,7 @@ __all__ = [
     "Evaluate",
     "GradientDescent",
     "Point",
+    "Pyramid",
     "Solver",
     "State",
     "create",
@@ -28,6 +30,7 @@ _SOLVERS: dict[str, Any] = {
     "lbfgs": LBFGS,
     "adam": Adam,
     "gd": GradientDescent,
+    "pyramid": Pyramid,
     "tfp-lbfgs": TFPLBFGS,
 }
 

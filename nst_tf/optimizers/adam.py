@@ -49,20 +49,13 @@ class Adam:
     bounded: bool = False
 
     def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
-        point = evaluate_at(evaluate, image)
-        nothing = tf.zeros_like(image)
         rate = tf.cast(self.learning_rate * shrink, tf.float32)
-        memory = Memory(nothing, nothing, tf.constant(0))
-        return State(point, tf.constant(1), rate, tf.constant(False), memory)
+        memory = nothing_yet(image)
+        return State(evaluate_at(evaluate, image), tf.constant(1), rate, tf.constant(False), memory)
 
     def step(self, evaluate: Evaluate, state: State) -> State:
-        first, second, steps = state.memory
-        gradient, t = state.point.gradient, tf.cast(steps + 1, tf.float32)
-        length = state.learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, t))
-        length /= 1 - tf.pow(self.beta_1, t)
-        first += (gradient - first) * (1 - self.beta_1)
-        second += (tf.square(gradient) - second) * (1 - self.beta_2)
-        moved = state.point.image - first * length / (tf.sqrt(second) + self.epsilon)
+        change, memory = self.change(state.point.gradient, state.memory, state.learning_rate)
+        moved = state.point.image - change
         if self.bounded:
             moved = tf.clip_by_value(moved, 0.0, 1.0)
         return State(
@@ -70,19 +63,41 @@ class Adam:
             state.evaluations + 1,
             state.learning_rate,
             tf.constant(False),
-            Memory(first, second, steps + 1),
+            memory,
         )
 
-    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
-        """Goes on with its moments at the new size: the first is smooth, the second never < 0.
+    def change(
+        self, gradient: tf.Tensor, memory: Memory, learning_rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Memory]:
+        """What a step subtracts, and what is remembered after it."""
+        first, second, steps = memory
+        t = tf.cast(steps + 1, tf.float32)
+        length = learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, t))
+        length /= 1 - tf.pow(self.beta_1, t)
+        first += (gradient - first) * (1 - self.beta_1)
+        second += (tf.square(gradient) - second) * (1 - self.beta_2)
+        change = first * length / (tf.sqrt(second) + self.epsilon)
+        return change, Memory(first, second, steps + 1)
 
-        Losses are means over a picture: the derivative by one of four times as many pixels is a
-        quarter. The moments follow, or the second one would shorten steps for a thousand more.
-        """
-        size = tf.shape(image)[1:3]
-        ratio = tf.cast(tf.size(state.point.image) / tf.size(image), tf.float32)
-        first = ratio * tf.image.resize(state.memory.first, size, "bicubic")
-        second = tf.maximum(tf.image.resize(state.memory.second, size, "bilinear"), 0.0)
-        second *= tf.square(ratio)
-        anew = self.init(evaluate, image)
-        return anew._replace(memory=Memory(first, second, state.memory.steps))
+    def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
+        """Goes on with its moments at the new size."""
+        memory = resized(state.memory, tf.shape(image)[1:3])
+        return self.init(evaluate, image)._replace(memory=memory)
+
+
+def nothing_yet(image: tf.Tensor) -> Memory:
+    """What is remembered before the first step on a tensor like `image`."""
+    return Memory(tf.zeros_like(image), tf.zeros_like(image), tf.constant(0))
+
+
+def resized(memory: Memory, size: tf.Tensor) -> Memory:
+    """The moments at a new size, int32 [2]: the first is smooth, the second never < 0.
+
+    Losses are means over a picture: the derivative by one of four times as many pixels is a
+    quarter. The moments follow, or the second one would shorten steps for a thousand more.
+    """
+    before = tf.reduce_prod(tf.shape(memory.first)[1:3])
+    ratio = tf.cast(before / tf.reduce_prod(size), tf.float32)
+    first = ratio * tf.image.resize(memory.first, size, "bicubic")
+    second = tf.maximum(tf.image.resize(memory.second, size, "bilinear"), 0.0)
+    return Memory(first, tf.square(ratio) * second, memory.steps)

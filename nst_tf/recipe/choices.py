@@ -12,16 +12,17 @@ PADDINGS = ("zero", "replicate")  # network/vgg.py: build_model
 CONTENT_LOSSES = ("half-sum", "mean", "l2", "relative")  # losses/forms.py: content_loss
 GRAM_FORMS = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses/gram.py: style_loss
 DISTRIBUTIONS = ("wasserstein", "mean-std", "sliced", "histogram")  # each a file of losses/
-STYLE_LOSSES = (*GRAM_FORMS, *DISTRIBUTIONS)  # losses/statistics.py: STATISTICS
+NEIGHBOURS = "neighbours"  # losses/neighbour_objective.py
+STYLE_LOSSES = (*GRAM_FORMS, *DISTRIBUTIONS, NEIGHBOURS)  # losses/statistics.py: STATISTICS
 TV_LOSSES = ("squared", "absolute")  # losses/forms.py: total_variation
 ENGINES = ("auto", "keras", "direct", "winograd")  # network/engine.py: stages
 DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machine.py: choose_dtype
 INITIAL_IMAGES = ("content", "style", "blurred", "noise", "blank")  # pictures/initial.py: image
 COLOURS = ("free", "content", "matched", "palette")  # pictures/colours.py
-OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs")  # optimizers/
+OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs", "pyramid")  # optimizers/
 #: Those that are written for pictures: they can keep values in [0, 1], and one trace of them serves
 #: pictures of all sizes.
-OWN = ("lbfgs", "adam", "gd")
+OWN = ("lbfgs", "adam", "gd", "pyramid")
 #: tensorflow-addons', each as `tfa.NAME`; optimizers/addons.py
 ADDONS = (
     *("AdaBelief", "AdamW", "COCOB", "LAMB", "LazyAdam", "Lookahead", "NovoGrad"),

@@ -127,6 +127,15 @@ class Settings:
     style_blend: tuple[float, ...] = setting(
         (), DATA, "Weight of each style image, such as 3,1; equal by default."
     )
+    content_share: float = setting(
+        0.9,
+        DATA,
+        "Of style_loss=neighbours: how much of the content image, beside the result so far, there "
+        "is in what a scale looks for neighbours of. From 0 to 1; more keeps more of its shapes.",
+    )
+    rotations: bool = setting(
+        False, DATA, "Take the style images turned by 90, 180 and 270 degrees as well."
+    )
     colours: str = setting(
         "free",
         DATA,
@@ -188,13 +197,14 @@ class Settings:
             raise SettingsError("name at least one content layer or style layer")
         for name in (
             *("content_weight", "structure_weight", "laplacian_weight", "style_weight"),
-            *("tv_weight", "stroke_size", "strength", "average"),
+            *("tv_weight", "stroke_size", "strength", "average", "content_share"),
         ):
             self._set(name, _number(name, getattr(self, name)))
         if self.average >= 1:
             raise SettingsError(f"average is {self.average}: use a number below 1")
-        if self.strength > 1:
-            raise SettingsError(f"strength is {self.strength}: use a number from 0 to 1")
+        for name in ("strength", "content_share"):
+            if getattr(self, name) > 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}: use a number from 0 to 1")
         if self.stroke_size == 0:
             raise SettingsError("stroke_size is 0: use a number above 0")
         if self.stroke_size != 1 and self.style_size is not None:
@@ -219,7 +229,7 @@ class Settings:
         for name in ("snapshot_every", "seed"):
             self._set(name, _integer(name, getattr(self, name), 0))
         self._set("snapshots", _each("snapshots", self.snapshots, partial(_integer, least=1)))
-        for name in ("normalise", "rescale_pooling", "bounded"):
+        for name in ("normalise", "rescale_pooling", "bounded", "rotations"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}: use True or False")
         if not isinstance(self.init, (str, os.PathLike)):

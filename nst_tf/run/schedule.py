@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
 from nst_tf.pictures import images
-from nst_tf.recipe import layers
+from nst_tf.recipe import choices, layers
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.descent import Limits
 
@@ -24,11 +24,14 @@ class Stage:
       size: longer side of the image in pixels; None for that of the run's result. The style images
         are scaled by the same factor.
       learning_rate: of the optimizer; None for the optimizer's own.
+      layerwise: whether neighbours are looked for in each layer by itself, where the style loss
+        looks for such.
     """
 
     limits: Limits
     size: int | None = None
     learning_rate: float | None = None
+    layerwise: bool = False
 
     def shape(self, content: np.ndarray) -> tuple[int, int]:
         """Height and width of the image at this stage, of a run to the size of `content`."""
@@ -64,6 +67,8 @@ _FACTOR = math.sqrt(2)
 #: The longer side at which, with several scales, iterations and evaluations are as the settings
 #: have them.
 _REFERENCE = 512
+#: How often a recipe of neighbours looks for them layer by layer at the end.
+_LAST_LOOKS = 4
 
 
 def enlarge(image: tf.Tensor, start: np.ndarray, shape: tuple[int, int]) -> tf.Tensor:
@@ -87,7 +92,7 @@ def enlarge(image: tf.Tensor, start: np.ndarray, shape: tuple[int, int]) -> tf.T
 def share(stages: Schedule, content: np.ndarray, stage: Stage, here: float) -> float:
     """How much of all stages is done, from 0 to 1, where so much of one is, and those before it."""
     work = [one.work(content) for one in stages]
-    at = list(stages).index(stage)
+    at = [one is stage for one in stages].index(True)
     return (sum(work[:at]) + work[at] * here) / sum(work)
 
 
@@ -109,7 +114,8 @@ def of_settings(settings: Settings, content: np.ndarray, styles: Sequence[np.nda
     sizes = [min(size, settings.max_scale or size)]
     if settings.min_scale is None:
         last = None if sizes[0] == size else sizes[0]
-        return (Stage(Limits(*limits), last, settings.learning_rate),)
+        only = Stage(Limits(*limits), last, settings.learning_rate)
+        return with_last_looks(settings, (only,))
     # A scale that would be a tenth off is the smallest one still.
     while sizes[0] > 1.1 * settings.min_scale:
         sizes.insert(0, max(1, round(sizes[0] / _FACTOR)))
@@ -127,4 +133,19 @@ def of_settings(settings: Settings, content: np.ndarray, styles: Sequence[np.nda
         for stage in stages
         if min(min(shape) for shape in stage.shapes(content, *styles)) >= least
     ]
-    return large_enough or stages[-1:]
+    return with_last_looks(settings, large_enough or stages[-1:])
+
+
+def with_last_looks(settings: Settings, stages: Schedule) -> Schedule:
+    """The last pass of Kolkin et al., arXiv:2203.13215, section 3.4, behind the others where the
+    style loss looks for neighbours: as many steps again as the last scale has, neighbours looked
+    for layer by layer and several times anew."""
+    if settings.style_loss != choices.NEIGHBOURS:
+        return stages
+    limits = stages[-1].limits
+    parts = (limits.iterations, limits.evaluations)
+    part = Limits(*(n and max(1, round(n / _LAST_LOOKS)) for n in parts))
+    return (
+        *stages,
+        *(replace(stages[-1], limits=part, layerwise=True) for _ in range(_LAST_LOOKS)),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import tensorflow as tf
 from PIL import Image
 
 from nst_tf.run.descent import Progress
@@ -17,6 +18,7 @@ class Track:
     Attributes:
       progress: of the descent; None before the first evaluation.
       stage: that it is at.
+      start: the image that the stage began with, float32 [1, height, width, 3]; None at the first.
       begun: the progress that the stage before it ended with; None at the first.
       stopped: why it ended, as in `Result`.
       stopping: whether it is to end after the current step.
@@ -28,6 +30,7 @@ class Track:
 
     progress: Progress | None = None
     stage: Stage | None = None
+    start: tf.Tensor | None = None
     begun: Progress | None = None
     stopped: str = "interrupted"
     stopping: bool = False

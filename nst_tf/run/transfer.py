@@ -123,15 +123,19 @@ class StyleTransfer:
         self._workshop = workshop or Workshop()
         self._track = Track()
 
-    def build_objective(self, stage: Stage | None = None) -> Objective:
+    def build_objective(
+        self, stage: Stage | None = None, start: tf.Tensor | None = None
+    ) -> Objective:
         """The compiled value and gradient, with this run's targets.
 
         It is the workshop's: built when there is none that will do, which takes a second or more.
 
         Args:
           stage: at whose size; None for the last one's.
+          start: the image that it begins with, [1, height, width, 3]; None for the content image.
         """
-        content, styles = (stage or self.stages[-1]).pictures(self.content, self.styles)
+        stage = stage or self.stages[-1]
+        content, styles = stage.pictures(self.content, self.styles)
         return self._workshop.objective(
             self.settings,
             self.weights,
@@ -141,6 +145,8 @@ class StyleTransfer:
             engine=self.engine,
             dtype=self.dtype,
             any_size=len(self.stages) > 1 and self.settings.optimizer in choices.OWN,
+            start=start,
+            layerwise=stage.layerwise,
         )
 
     @property
@@ -280,8 +286,9 @@ class StyleTransfer:
         """Yields the progress at every iteration, through all stages."""
         iteration = -1
         for stage, solver in zip(self.stages, self._solvers, strict=True):
-            objective, limits = self.build_objective(stage), stage.limits
+            limits, image = stage.limits, None
             if track.progress is None:
+                objective = self.build_objective(stage)
                 start = images.resize(self._inputs.start, *stage.shape(self.content))
                 progress = descent.begin(objective, solver, tf.constant(start[np.newaxis]))
                 if not progress.finite:
@@ -295,8 +302,10 @@ class StyleTransfer:
                 image = schedule.enlarge(image, self._inputs.start, stage.shape(self.content))
                 if self.settings.bounded:
                     image = tf.clip_by_value(image, 0.0, 1.0)
+                objective = self.build_objective(stage, image)
                 progress = descent.resize(objective, solver, track.progress, image)
-            track.stage, track.begun, track.progress = stage, track.progress, progress
+            track.stage, track.start = stage, image
+            track.begun, track.progress = track.progress, progress
             track.stopped = "interrupted"
             if iteration < 0:
                 iteration = 0
@@ -335,7 +344,7 @@ class StyleTransfer:
         known = self._track.totals
         if known is None or known[0] is not progress:
             image = self._outcome(progress)
-            objective = self.build_objective(self._track.stage)
+            objective = self.build_objective(self._track.stage, self._track.start)
             total = objective(image).loss if self.settings.average else progress.best.loss
             if image.shape[1:3] == self.content.shape[:2]:
                 image = self.best[np.newaxis]

@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from nst_tf.losses.neighbour_objective import NeighbourObjective
 from nst_tf.losses.objective import Objective
 from nst_tf.network import machine
 from nst_tf.network.compiled import any_size as of_any_size
@@ -15,6 +17,7 @@ from nst_tf.network.compiled import compiled
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
 from nst_tf.optimizers.base import Evaluate, Solver
+from nst_tf.recipe import choices
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent
 from nst_tf.run.descent import Progress
@@ -46,6 +49,8 @@ class Workshop:
         engine: str,
         dtype: str,
         any_size: bool = False,
+        start: tf.Tensor | None = None,
+        layerwise: bool = False,
     ) -> Objective:
         """The objective of a run, with its weights and targets.
 
@@ -58,6 +63,9 @@ class Workshop:
           engine: one of `choices.ENGINES` but auto; likewise dtype.
           any_size: whether pictures of other sizes follow, which the same graph is to serve as far
             as they are measured as a whole.
+          start: the image that the stage begins with, [1, height, width, 3]; None for the content
+            image.
+          layerwise: as in `Stage.layerwise`.
         """
         of_model = (settings.graph_key, weights.sha256, dtype)
         if self._key is None or of_model != self._key[0]:
@@ -69,15 +77,26 @@ class Workshop:
         key = (of_model, shape, rows, engine)
         if key != self._key:
             self._forget()
-            self._objective = Objective.from_settings(
+            neighbours = settings.style_loss == choices.NEIGHBOURS
+            kind = NeighbourObjective if neighbours else Objective
+            self._objective = kind.from_settings(
                 settings, self._model, tile=rows, engine=engine, any_size=any_size
             )
             self._key = key
         objective: Objective = self._objective
         objective.set_recipe_weights(settings)
         self._set("content", [content], lambda: objective.set_content(content))
-        blended = [*styles, np.asarray(settings.style_blend)]
-        self._set("styles", blended, lambda: objective.set_styles(styles, settings.style_blend))
+        blend = tuple(settings.style_blend)
+        if settings.rotations:
+            styles = [np.rot90(style, turns) for style in styles for turns in range(4)]
+            blend = tuple(weight for weight in blend for _ in range(4))
+        blended = [*styles, np.asarray(blend)]
+        self._set("styles", blended, lambda: objective.set_styles(styles, blend))
+        if isinstance(objective, NeighbourObjective):
+            numbers = [settings.content_share, settings.strength, *settings.style_layers.values()]
+            looked_at = [content, *blended, np.asarray([*numbers, layerwise])]
+            looked_at += [] if start is None else [start]
+            self._set("neighbours", looked_at, lambda: objective.begin(start, layerwise))
         return objective
 
     def step(

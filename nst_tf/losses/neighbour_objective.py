@@ -1,0 +1,149 @@
+"""The objective whose style is nearest neighbours: targets are found anew as the image goes on.
+
+Kolkin et al., "Neural Neighbor Style Transfer", arXiv:2203.13215. A stage begins with a look for
+the neighbours, among the style images' hypercolumns, of a picture between the content image and
+what the stage begins with. Then the image descends towards them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf.errors import SettingsError
+from nst_tf.losses import hypercolumns, neighbours
+from nst_tf.losses.objective import Objective, blend_shares
+from nst_tf.losses.statistics import Nest
+from nst_tf.losses.terms import Terms
+from nst_tf.recipe.settings import Settings
+
+#: How many hypercolumns of the style images are looked among.
+CANDIDATES = 4096
+
+
+class NeighbourObjective(Objective):
+    """L_total with the distance from neighbours (`neighbours.distances`) as L_style, in one piece.
+
+    It compares nothing before `begin` has been called after `set_content` and `set_styles`. One
+    trace serves stages of both kinds.
+
+    Args:
+      model: as for `Objective`, likewise content_layers and whatever else there is but the form of
+        the style loss.
+      style_layers: of the hypercolumns, with factors on their parts.
+    """
+
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        content_layers: Mapping[str, float],
+        style_layers: Mapping[str, float],
+        **options: Any,
+    ) -> None:
+        if not style_layers:
+            raise SettingsError("neighbours are looked for in style layers: name at least one")
+        options["style_loss"] = hypercolumns.Maps()
+        super().__init__(model, content_layers, style_layers, **options)
+        self._needs = (*self._style_layers, hypercolumns.GRID)
+        self._content_share = 1.0
+        self._content: tf.Tensor | None = None
+        none = {key: tf.zeros([1, channels]) for key, channels in self._channels.items()}
+        self._centre = {key: _variable(part[0]) for key, part in none.items()}
+        self._candidates = {
+            key: _variable(part, [None, part.shape[1]]) for key, part in none.items()
+        }
+        self._matches = _variable(tf.zeros([len(none), 1], tf.int32), [len(none), None])
+        self._layerwise = _variable(tf.constant(False))
+
+    def set_recipe_weights(self, settings: Settings) -> None:
+        super().set_recipe_weights(settings)
+        self._content_share = share_of_content(settings)
+
+    def set_content(self, picture: np.ndarray | tf.Tensor) -> None:
+        super().set_content(picture)
+        self._content = self._batch(picture, self._needs)
+
+    def set_styles(
+        self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
+    ) -> None:
+        """Makes `pictures` the style images, in whose hypercolumns neighbours are looked for.
+
+        Args:
+          pictures: at least one; their sizes may differ.
+          blend: which part of what is looked among each gives, scaled to sum to 1; empty for equal
+            parts.
+
+        Raises:
+          SettingsError: as `Objective.set_styles`.
+        """
+        shares = blend_shares(pictures, blend)
+        columns = [self._columns(self._batch(picture, self._needs)) for picture in pictures]
+        counts = [int(next(iter(parts.values())).shape[0]) for parts in columns]
+        chosen = neighbours.sample(counts, shares, CANDIDATES)
+        for key in self._style_layers:
+            parts = [
+                tf.gather(of_one[key], indices)
+                for of_one, indices in zip(columns, chosen, strict=True)
+            ]
+            candidates = tf.concat(parts, 0)
+            self._centre[key].assign(tf.reduce_mean(candidates, 0))
+            self._candidates[key].assign(candidates - self._centre[key])
+
+    def begin(self, image: tf.Tensor | None, layerwise: bool = False) -> None:
+        """Looks for the neighbours that the image is to come near to.
+
+        They are those of the content image; with an image, of the picture between both that the
+        recipe's `content_share` says; layer by layer, of the image alone, as it is then to become
+        a painting and no longer a photo in one.
+
+        Args:
+          image: float32 [1, height, width, 3]; None for the content image.
+          layerwise: whether each layer has neighbours of its own.
+        """
+        picture = self._content if image is None else image
+        if image is not None and not layerwise:
+            picture = image + self._content_share * (self._content - image)
+        queries = self._columns(picture)
+        queries = neighbours.around(queries, neighbours.centre(queries))
+        if layerwise:
+            found = [
+                neighbours.nearest({key: part}, {key: self._candidates[key]})
+                for key, part in queries.items()
+            ]
+        else:
+            weights = {key: self.weights[f"style/{key}"] for key in queries}
+            queries, candidates = (
+                {key: weights[key] * part for key, part in parts.items()}
+                for parts in (queries, self._candidates)
+            )
+            found = [neighbours.nearest(queries, candidates)] * len(queries)
+        self._matches.assign(tf.stack(found))
+        self._layerwise.assign(layerwise)
+
+    def _columns(self, picture: tf.Tensor) -> dict[str, tf.Tensor]:
+        return hypercolumns.columns(self._measured(picture).statistics, *picture.shape[1:3])
+
+    def _style_terms(self, finished: Mapping[str, Nest], image: tf.Tensor) -> Terms:
+        size = tf.unstack(tf.shape(image)[1:3])
+        parts = neighbours.around(hypercolumns.columns(finished, *size), self._centre)
+        weights = {key: self.weights[f"style/{key}"] for key in parts}
+        loss = neighbours.distances(
+            parts, self._candidates, self._matches, weights, self._layerwise
+        )
+        return {"style": loss[tf.newaxis]}
+
+
+def share_of_content(settings: Settings) -> float:
+    """How much of the content image there is in what neighbours are looked for, as the strength s
+    leaves it: its odds are multiplied by (1 − s) / s."""
+    content = settings.content_share * (1 - settings.strength)
+    image = (1 - settings.content_share) * settings.strength
+    return content / (content + image) if content + image else 0.5
+
+
+def _variable(value: tf.Tensor, shape: Sequence[int | None] | None = None) -> tf.Variable:
+    shape = value.shape if shape is None else tf.TensorShape(shape)
+    return tf.Variable(value, trainable=False, dtype=value.dtype, shape=shape)
