@@ -20,7 +20,8 @@ from nst_tf.losses.statistics import Nest
 from nst_tf.losses.terms import Terms
 from nst_tf.recipe.settings import Settings
 
-#: How many hypercolumns of the style images are looked among.
+#: How many hypercolumns of the style images are looked among. Of 512 x 512 pixels' 16384, a quarter
+#: of the time leaves neighbours 3 to 6 % further off (with all of them a mean of 0.41 to 0.51).
 CANDIDATES = 4096
 
 
@@ -80,14 +81,14 @@ class NeighbourObjective(Objective):
           SettingsError: as `Objective.set_styles`.
         """
         shares = blend_shares(pictures, blend)
-        columns = [self._columns(self._batch(picture, self._needs)) for picture in pictures]
-        counts = [int(next(iter(parts.values())).shape[0]) for parts in columns]
-        chosen = neighbours.sample(counts, shares, CANDIDATES)
-        for key in self._style_layers:
-            parts = [
-                tf.gather(of_one[key], indices)
-                for of_one, indices in zip(columns, chosen, strict=True)
-            ]
+        counts = [(picture.shape[0] // 4) * (picture.shape[1] // 4) for picture in pictures]
+        found: dict[str, list[tf.Tensor]] = {key: [] for key in self._style_layers}
+        for picture, indices in zip(
+            pictures, neighbours.sample(counts, shares, CANDIDATES), strict=True
+        ):
+            for key, part in self._columns(self._batch(picture, self._needs)).items():
+                found[key].append(tf.gather(part, indices))
+        for key, parts in found.items():
             candidates = tf.concat(parts, 0)
             self._centre[key].assign(tf.reduce_mean(candidates, 0))
             self._candidates[key].assign(candidates - self._centre[key])

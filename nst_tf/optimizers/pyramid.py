@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from nst_tf.optimizers import adam
-from nst_tf.optimizers.adam import Adam, Memory
+from nst_tf.optimizers.adam import Adam, Memory, nothing_yet, resized
 from nst_tf.optimizers.base import Evaluate, State, evaluate_at
 
 
@@ -37,7 +36,7 @@ class Pyramid:
     bounded: bool = False
 
     def init(self, evaluate: Evaluate, image: tf.Tensor, shrink: float | tf.Tensor = 1.0) -> State:
-        memory = tuple(adam.nothing_yet(level) for level in levels_like(image, self.levels))
+        memory = tuple(nothing_yet(level) for level in levels_like(image, self.levels))
         rate = tf.cast(self.learning_rate * shrink, tf.float32)
         return State(evaluate_at(evaluate, image), tf.constant(1), rate, tf.constant(False), memory)
 
@@ -65,7 +64,7 @@ class Pyramid:
         """Goes on with its moments at the new size."""
         anew = self.init(evaluate, image)
         memory: tuple[Memory, ...] = tuple(
-            adam.resized(old, tf.shape(new.first)[1:3])
+            resized(old, tf.shape(new.first)[1:3])
             for old, new in zip(state.memory, anew.memory, strict=True)
         )
         return anew._replace(memory=memory)

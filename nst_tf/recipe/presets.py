@@ -129,9 +129,8 @@ PRESETS = MappingProxyType(
         # to conv4_3, the content's replaced by their nearest among the painting's, Adam on a
         # Laplacian pyramid. Ours are: scales that grow by the root of 2 and not by 2, so that
         # there are twice as many looks for neighbours, of which each keeps more of the content
-        # image (the paper's 0.75 a doubling would be 0.87); a sixth of the steps, 2.5 times as
-        # long; in the last pass a few looks in place of one a step. By eye, on pairs that are not
-        # in the judge's lists.
+        # image (the paper's 0.75 a doubling would be 0.87); fewer and longer steps; in the last
+        # pass a few looks in place of one a step. By eye.
         "neighbours": Settings(
             style_loss="neighbours",
             content_layers={},

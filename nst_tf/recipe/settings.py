@@ -162,9 +162,9 @@ class Settings:
     learning_rate: float | None = setting(
         None,
         DATA,
-        "Step length: of adam and tfa's in units of the image (black to white is 1), of gd the "
-        "factor on the gradient, of lbfgs the share of the quasi-Newton step. By default the "
-        "optimizer's own.",
+        "Step length: of adam, pyramid and tfa's in units of the image (black to white is 1), of "
+        "gd the factor on the gradient, of lbfgs the share of the quasi-Newton step. By default "
+        "the optimizer's own.",
     )
     bounded: bool = setting(
         False, DATA, f"Keep every value of the image in [0, 1]: {', '.join(choices.OWN)}."
