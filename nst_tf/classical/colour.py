@@ -93,12 +93,19 @@ def gaussian_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return inverse @ _power(root @ b @ root, 0.5, smallest=0.0) @ inverse
 
 
-def moments(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(
+    picture: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean [channels] and covariance [channels, channels] of the colours [height, width, channels].
 
-    Divided by the number of pixels, so that a picture of one pixel has a covariance too.
+    Divided by the number of pixels, so that a picture of one pixel has a covariance too. A pixel
+    counts as often as its weight says, [height, width] from 0 and somewhere above.
     """
     flat = picture.reshape(-1, picture.shape[-1])
+    if weights is not None:
+        share = weights.reshape(-1, 1) / weights.sum()
+        mean = (share * flat).sum(0)
+        return mean, (flat - mean).T @ (share * (flat - mean))
     mean = flat.mean(0)
     return mean, (flat - mean).T @ (flat - mean) / len(flat)
 

@@ -51,8 +51,7 @@ class Gram:
         if mask is None:
             return Sums(_products(flat), tf.fill([batch], tf.cast(positions, tf.float32)))
         weights = tf.cast(tf.reshape(mask, [batch, positions, 1]), tf.float32)
-        products = tf.matmul(weights * flat, flat, transpose_a=True)
-        return Sums(products, tf.reduce_sum(weights, axis=(1, 2)))
+        return Sums(_weighted_products(flat, weights), tf.reduce_sum(weights, axis=(1, 2)))
 
     def finish(self, measured: Sums) -> tf.Tensor:
         """The mean Gram matrix, float32 [batch, channels, channels]; 0 of no position."""
@@ -123,6 +122,16 @@ def _products(flat: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tens
         return tf.matmul(flat, upstream + tf.linalg.matrix_transpose(upstream))
 
     return tf.matmul(flat, flat, transpose_a=True), gradient
+
+
+@tf.custom_gradient
+def _weighted_products(flat: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+    """Fᵀ diag(m) F likewise; weights m, [batch, M, 1], have no gradient."""
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        return weights * tf.matmul(flat, upstream + tf.linalg.matrix_transpose(upstream)), None
+
+    return tf.matmul(weights * flat, flat, transpose_a=True), gradient
 
 
 @tf.custom_gradient

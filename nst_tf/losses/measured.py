@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -44,13 +44,21 @@ class Whole:
         self._stages, self._statistic = stages, statistic
         self._content_layers, self._style_layers = tuple(content_layers), tuple(style_layers)
 
-    def __call__(self, image: tf.Tensor) -> Measured:
-        """Measures `image`, float32 [1, height, width, 3]."""
+    def __call__(self, image: tf.Tensor, masks: Mapping[str, tf.Tensor] | None = None) -> Measured:
+        """Measures `image`, float32 [1, height, width, 3].
+
+        Args:
+          image: the picture.
+          masks: by style layer, as the statistic takes them; None for none.
+        """
         maps, by_stage = image, {}
         for stage in self._stages:
             by_stage[stage.name] = maps = stage.apply(maps)
-        measure, finish = self._statistic.measure, self._statistic.finish
+        measure, finish, masks = self._statistic.measure, self._statistic.finish, masks or {}
         return Measured(
             {key: by_stage[vgg.layer_name(key)] for key in self._content_layers},
-            {key: finish(measure(by_stage[vgg.layer_name(key)])) for key in self._style_layers},
+            {
+                key: finish(measure(by_stage[vgg.layer_name(key)], masks.get(key)))
+                for key in self._style_layers
+            },
         )

@@ -13,6 +13,7 @@ from nst_tf.errors import SettingsError
 from nst_tf.losses import statistics
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.measured import Whole
+from nst_tf.losses.regional import Regional, at_layer
 from nst_tf.losses.self_similarity import self_similarity
 from nst_tf.losses.statistics import Nest, Statistic
 from nst_tf.losses.strips import Strips
@@ -77,6 +78,8 @@ class Objective(tf.Module):
       engine: how the network is computed, one of `choices.ENGINES` (`engine.stages`).
       any_size: whether one trace serves pictures of all sizes, as those of several scales; without
         a tile only.
+      regions: into how many regions `set_regions` is to divide the picture, each with a style of
+        its own (`regional.Regional`); 0 for a picture that has one style everywhere.
 
     Raises:
       SettingsError: an unknown form.
@@ -100,6 +103,7 @@ class Objective(tf.Module):
         tile: int | None = None,
         engine: str = "auto",
         any_size: bool = False,
+        regions: int = 0,
     ) -> None:
         super().__init__(name="objective")
         weights = {
@@ -115,7 +119,11 @@ class Objective(tf.Module):
         #: Of the terms, by name, as variables that the compiled function reads.
         self.weights = {name: _scalar(weight) for name, weight in weights.items()}
         self._content_loss, self._tv_loss = content_loss, tv_loss
-        self._statistic = statistics.named(style_loss)
+        self._plain = self._statistic = statistics.named(style_loss)
+        if regions:
+            self._statistic = Regional(self._plain)
+        self._regions = regions
+        self._masks: dict[str, tf.Variable] = {}
         self._content_layers, self._style_layers = tuple(content_layers), tuple(style_layers)
         self._structure_layers = tuple(structure_layers)
         kept = tuple(dict.fromkeys([*content_layers, *structure_layers]))
@@ -153,13 +161,14 @@ class Objective(tf.Module):
         tile: int | None = None,
         engine: str = "auto",
         any_size: bool = False,
+        regions: int = 0,
     ) -> Objective:
         """The objective of a recipe: its layers, its forms and all its weights.
 
         Args:
           settings: of the recipe.
           model: its feature model (`feature_model.feature_model`).
-          tile: as for `Objective`; likewise engine and any_size.
+          tile: as for `Objective`; likewise engine, any_size and regions.
         """
         objective = cls(
             model,
@@ -173,6 +182,7 @@ class Objective(tf.Module):
             tile=tile,
             engine=engine,
             any_size=any_size,
+            regions=regions,
         )
         objective.set_recipe_weights(settings)
         return objective
@@ -203,6 +213,25 @@ class Objective(tf.Module):
             structure = {key: self_similarity(maps[key]) for key in self._structure_layers}
             _assign(self._structure_targets, structure, self.any_size)
 
+    def set_regions(self, masks: np.ndarray) -> None:
+        """Says which parts of the picture the style images are for, the first one the first's.
+
+        Args:
+          masks: float32 [height, width, regions] from 0, at the picture's size. What is 0 in all
+            of them has no style.
+
+        Raises:
+          SettingsError: another number of regions than the objective was made for.
+        """
+        if masks.ndim != 3 or masks.shape[-1] != self._regions:
+            raise SettingsError(
+                f"masks of shape {list(masks.shape)} for an objective of {self._regions} regions: "
+                "give [height, width, regions]"
+            )
+        whole = tf.convert_to_tensor(masks, tf.float32)[tf.newaxis]
+        by_layer = {key: at_layer(whole, key) for key in self._style_layers}
+        _assign(self._masks, by_layer, self.any_size)
+
     def set_styles(
         self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
     ) -> None:
@@ -210,17 +239,22 @@ class Objective(tf.Module):
 
         Their statistics are blended into one target, Σ_k b_k A_k with Σ_k b_k = 1. For the squared
         forms of Gram matrices this has the gradient of Σ_k b_k E(G, A_k); the values differ by a
-        constant.
+        constant. Of an objective of several regions, each is the target of its own region instead.
 
         Args:
           pictures: at least one; their sizes may differ.
           blend: b_k, scaled to sum to 1; empty for equal shares.
 
         Raises:
-          SettingsError: not one blend weight for each picture, or several pictures and a statistic
-            that cannot be blended.
+          SettingsError: not one blend weight for each picture, several pictures and a statistic
+            that cannot be blended, or not one picture for each of several regions.
         """
         shares = blend_shares(pictures, blend)
+        if self._regions > 1 and (len(pictures) != self._regions or blend):
+            raise SettingsError(
+                f"{len(pictures)} style images for {self._regions} regions: give one for each, "
+                "and no blend weights"
+            )
         if not self._style_layers:
             return
         measured = [
@@ -229,8 +263,12 @@ class Objective(tf.Module):
         ]
         for key in self._style_layers:
             nests = [by_layer[key] for by_layer in measured]
-            blended = statistics.blend(self._statistic, nests, shares)
-            _assign(self._style_targets, {key: statistics.prepare(self._statistic, blended)})
+            if self._regions:
+                nests = [nest.regions[0] for nest in nests]  # of a style image all is one region
+            if self._regions < 2:
+                nests = [statistics.blend(self._plain, nests, shares)]
+            targets = tuple(statistics.prepare(self._plain, nest) for nest in nests)
+            _assign(self._style_targets, {key: targets if self._regions else targets[0]})
 
     def __call__(self, image: tf.Tensor) -> Evaluation:
         """Loss, gradient and every term, at `image`, float32 [1, height, width, 3]."""
@@ -244,11 +282,14 @@ class Objective(tf.Module):
 
     def _batch(self, picture: np.ndarray | tf.Tensor, needs: Sequence[str]) -> tf.Tensor:
         height, width = picture.shape[:2]
-        layers.check_size(height, width, map(layers.parse, needs))
+        if needs:
+            layers.check_size(height, width, map(layers.parse, needs))
         return tf.convert_to_tensor(picture, tf.float32)[tf.newaxis]
 
     def _terms(self, image: tf.Tensor) -> Terms:
-        measured = self._measure(image)
+        if self._regions and self._style_layers and not self._masks:
+            raise SettingsError(f"{self._regions} regions without masks: call set_regions first")
+        measured = self._measure(image, self._masks)
         # Without weight, total variation is still reported; its gradient, a tenth of a small
         # network's time, is left out.
         tv = tf.cond(

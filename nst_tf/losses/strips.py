@@ -11,7 +11,7 @@ more (Chen et al., "Training Deep Nets with Sublinear Memory Cost", arXiv:1604.0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -20,6 +20,9 @@ from nst_tf.losses.measured import Measured
 from nst_tf.losses.statistics import Nest, Statistic
 from nst_tf.network import vgg
 from nst_tf.network.engine import Stage
+
+#: Masks by style layer, [1, height, width, regions] of the layer's size; empty for none.
+Masks = Mapping[str, tf.Tensor]
 
 #: Fewer rows would not pay for the rows that are computed twice.
 _LEAST_ROWS = 16
@@ -63,8 +66,15 @@ class Strips:
             )
         ]
 
-    def __call__(self, image: tf.Tensor) -> Measured:
-        """Measures `image`, float32 [1, height, width, 3]."""
+    def __call__(self, image: tf.Tensor, masks: Masks | None = None) -> Measured:
+        """Measures `image`, float32 [1, height, width, 3].
+
+        Args:
+          image: the picture.
+          masks: by style layer, as the statistic takes them; None for none.
+        """
+        # Read here: inside the strips' own gradient a variable would count as a weight.
+        masks = {key: tf.convert_to_tensor(mask) for key, mask in (masks or {}).items()}
         features: dict[str, tf.Tensor] = {}
         sums: dict[str, Nest] = {}
         maps = image
@@ -72,12 +82,16 @@ class Strips:
         for block in self._blocks:
             # A row of the next block has half the positions and twice the channels: it weighs as
             # much, and as many rows make a strip.
-            outputs = block.measure(maps, rows) if maps.shape[1] >= 2 * rows else block.strip(maps)
+            in_strips = maps.shape[1] >= 2 * rows
+            outputs = block.measure(maps, masks, rows) if in_strips else block.strip(maps, masks)
             maps = outputs.maps.pop(_NEXT, None)
             features.update(outputs.maps)
             sums.update(outputs.sums)
         if not self._statistic.additive:
-            sums = {key: self._statistic.measure(features[key]) for key in self._style_layers}
+            sums = {
+                key: self._statistic.measure(features[key], masks.get(key))
+                for key in self._style_layers
+            }
         return Measured(
             {key: features[key] for key in self._content_layers},
             {key: self._statistic.finish(sums[key]) for key in self._style_layers},
@@ -129,11 +143,12 @@ class _Block:
         # same rounding.
         self._halo = -(-sum(stage.halo for stage in stages) // 4) * 4
 
-    def strip(self, maps: tf.Tensor, above: Any = 0, rows: Any = None) -> _Outputs:
+    def strip(self, maps: tf.Tensor, masks: Masks, above: Any = 0, rows: Any = None) -> _Outputs:
         """The outputs of one strip, without the rows that only its neighbours need.
 
         Args:
           maps: [1, height, width, channels], the block's input.
+          masks: by layer, of the rows that are kept.
           above: rows to leave out at the top.
           rows: rows to keep; None for all.
         """
@@ -150,7 +165,7 @@ class _Block:
         outputs = _Outputs(
             {key: kept(by_stage[stage.name]) for key, stage in self._whole.items()},
             {
-                key: self._statistic.measure(kept(by_stage[stage.name]))
+                key: self._statistic.measure(kept(by_stage[stage.name]), masks.get(key))
                 for key, stage in self._summed.items()
             },
         )
@@ -158,18 +173,19 @@ class _Block:
             outputs.maps[_NEXT] = self._pooling.apply(kept(maps))
         return outputs
 
-    def measure(self, maps: tf.Tensor, rows: int) -> _Outputs:
+    def measure(self, maps: tf.Tensor, masks: Masks, rows: int) -> _Outputs:
         """The outputs of all maps, [1, height, width, channels], `rows` rows at a time."""
+        masks = {key: mask for key, mask in masks.items() if key in self._summed}
         structure: list[_Outputs] = []
 
         @tf.custom_gradient
         def strip_by_strip(maps: tf.Tensor) -> Any:
-            outputs = self._forward(maps, rows)
+            outputs = self._forward(maps, masks, rows)
             structure[:] = [outputs]
 
             def gradient(*upstream: tf.Tensor, variables: Sequence[tf.Variable] = ()) -> Any:
                 by_output = tf.nest.pack_sequence_as(structure[0], upstream)
-                gradient_of_maps = self._backward(maps, rows, by_output)
+                gradient_of_maps = self._backward(maps, masks, rows, by_output)
                 return gradient_of_maps, [None] * len(variables)  # the network is fixed
 
             return tf.nest.flatten(outputs), gradient
@@ -178,7 +194,7 @@ class _Block:
         packed: _Outputs = tf.nest.pack_sequence_as(structure[0], leaves)
         return packed
 
-    def _forward(self, maps: tf.Tensor, rows: int) -> _Outputs:
+    def _forward(self, maps: tf.Tensor, masks: Masks, rows: int) -> _Outputs:
         height, width = int(maps.shape[1]), int(maps.shape[2])
         count = height // rows
         shapes = {
@@ -195,7 +211,7 @@ class _Block:
 
         def take(index: tf.Tensor, arrays: Any, sums: Any) -> Any:
             window, above, kept = self._window(maps, rows, index)
-            outputs = self.strip(window, above, kept)
+            outputs = self.strip(window, _rows_of(masks, index * rows, kept), above, kept)
             arrays = {
                 key: array.write(index, outputs.maps[key][0]) for key, array in arrays.items()
             }
@@ -204,7 +220,7 @@ class _Block:
         _, arrays, sums = tf.while_loop(
             lambda index, *_: index < count,
             take,
-            (0, arrays, self._no_sums(maps)),
+            (0, arrays, self._no_sums(maps, masks)),
             parallel_iterations=1,
         )
         joined = {
@@ -212,14 +228,19 @@ class _Block:
         }
         return _Outputs(joined, sums)
 
-    def _no_sums(self, maps: tf.Tensor) -> dict[str, Nest]:
+    def _no_sums(self, maps: tf.Tensor, masks: Masks) -> dict[str, Nest]:
         """What the statistic measures of no position at all."""
-        return {
-            key: self._statistic.measure(tf.zeros([1, 0, maps.shape[2], stage.channels]))
+        row = _rows_of(masks, 0, 1)
+        measured = {
+            key: self._statistic.measure(
+                tf.zeros([1, 1, maps.shape[2], stage.channels]), row.get(key)
+            )
             for key, stage in self._summed.items()
         }
+        zeros: dict[str, Nest] = tf.nest.map_structure(tf.zeros_like, measured)
+        return zeros
 
-    def _backward(self, maps: tf.Tensor, rows: int, upstream: _Outputs) -> tf.Tensor:
+    def _backward(self, maps: tf.Tensor, masks: Masks, rows: int, upstream: _Outputs) -> tf.Tensor:
         """∂L/∂maps from ∂L/∂outputs: the strips' gradients, added up where they overlap."""
         count = int(maps.shape[1]) // rows
 
@@ -230,9 +251,10 @@ class _Block:
             for key, value in upstream.maps.items():
                 step = 2 if key == _NEXT else 1
                 of_strip.maps[key] = value[:, index * rows // step : (index * rows + kept) // step]
+            of_rows = _rows_of(masks, index * rows, kept)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(window)
-                outputs = self.strip(window, above, kept)
+                outputs = self.strip(window, of_rows, above, kept)
             gradient = tape.gradient(tf.nest.flatten(outputs), window, tf.nest.flatten(of_strip))[0]
             missing = tf.shape(gradient)[0] - tf.shape(overlap)[0]
             gradient += tf.pad(overlap, [[0, missing], [0, 0], [0, 0]])
@@ -263,3 +285,11 @@ class _Block:
         kept = tf.where(index < height // rows - 1, rows, height - top)
         above = tf.minimum(self._halo, top)
         return maps[:, top - above : top + kept + self._halo], above, kept
+
+
+def _rows_of(masks: Masks, top: Any, rows: Any) -> Masks:
+    """So many rows of masks from `top` on."""
+    return {
+        key: tf.slice(mask, [0, top, 0, 0], [1, rows, *mask.shape[2:]])
+        for key, mask in masks.items()
+    }

@@ -110,6 +110,7 @@ def palette(
     result: np.ndarray,
     styles: np.ndarray | Sequence[np.ndarray],
     shares: Sequence[float] | None = None,
+    where: np.ndarray | None = None,
 ) -> np.ndarray:
     """The result in the painting's colours alone, after the run.
 
@@ -127,19 +128,27 @@ def palette(
       styles: the style image, likewise and of any size, or several. Best at the size that the run
         had them at: smoothing reaches as far in them as in the result.
       shares: of each style image in the palette, as many numbers from 0; None is the same of all.
+      where: the part of the result that is to have the palette's mean and covariance, [height,
+        width], 1 for inside; None is all of it. What lies outside is coloured, too, for somebody
+        else to leave out.
 
     Returns:
       float32, of the result's shape, in [0, 1].
 
     Raises:
-      SettingsError: one is no such picture, or the shares do not fit.
+      SettingsError: one is no such picture, or the shares or the part do not fit.
     """
     several = [styles] if isinstance(styles, np.ndarray) and styles.ndim == 3 else list(styles)
     paintings = [spaces.to_oklab(checks.picture(style, "the style image")) for style in several]
     weights = _weights(shares, len(paintings))
     lab = spaces.to_oklab(checks.picture(result, "the result"))
+    if where is not None and not (where.shape == lab.shape[:2] and where.sum() > 0):
+        raise SettingsError(
+            f"a part of shape {list(where.shape)} of a result of {list(lab.shape[:2])}: give one "
+            "of its height and width, and 1 somewhere"
+        )
     chroma = _smooth(lab)
-    mean, covariance = colour.moments(chroma)
+    mean, covariance = colour.moments(chroma, where)
     target, target_covariance = _mixed([_smooth(one) for one in paintings], weights)
     moved = (chroma - mean) @ _gentle_map(covariance, target_covariance) + target
     lab[..., 1:] = Gamut(paintings, weights).clamp(lab[..., 0], moved)
