@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nst_tf.network.vgg import build_model
     from nst_tf.network.weights import Weights
     from nst_tf.pictures import filters
+    from nst_tf.pictures.masks import Masked
     from nst_tf.recipe.presets import PRESETS
     from nst_tf.recipe.settings import Settings
     from nst_tf.run.record import Result, Step
@@ -43,6 +44,7 @@ __all__ = [
     "FeatureExtractor",
     "FileError",
     "Interrupted",
+    "Masked",
     "NSTError",
     "Objective",
     "PictureError",
@@ -80,6 +82,7 @@ _HOME = {
     "losses.objective": ("Evaluation", "Objective"),
     "network.vgg": ("build_model",),
     "network.weights": ("Weights",),
+    "pictures.masks": ("Masked",),
     "recipe.presets": ("PRESETS",),
     "recipe.settings": ("Settings",),
     "run.record": ("Result", "Step"),

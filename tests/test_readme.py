@@ -23,8 +23,8 @@ def test_the_programs_run(tmp_path):
     for name in ("photo", "photos/one", "photos/two"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         images.save(images.load(assets.SCENE, 200), tmp_path / f"{name}.jpg")
-    for name in ("painting", "one", "two"):
-        images.save(images.load(assets.PAINTING, 150), tmp_path / f"{name}.jpg")
+    for name in ("painting.jpg", "one.jpg", "two.jpg", "faces.png"):
+        images.save(images.load(assets.PAINTING, 150), tmp_path / name)
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", "\n".join(programs)],
         cwd=tmp_path,

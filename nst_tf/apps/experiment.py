@@ -12,6 +12,7 @@ from nst_tf import files
 from nst_tf.apps import command, run_flags
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
+from nst_tf.pictures import masks
 from nst_tf.recipe import presets
 
 USAGE = """
@@ -78,6 +79,7 @@ def main(argv: list[str]) -> int:
     if arguments is None:
         return 0
     name, content, *styles = arguments
+    masks.refuse(styles, "an experiment")
     known = (*SWEEPS, *_OTHERS)
     if name not in known:
         raise command.UsageError(f"no experiment {name!r}: use one of {', '.join(known)}")

@@ -15,22 +15,25 @@ from nst_tf import files
 from nst_tf.apps import command, run_flags
 from nst_tf.classical import methods as classical
 from nst_tf.errors import FileError, NSTError
-from nst_tf.pictures import images, initial
+from nst_tf.pictures import images, initial, masks
+from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 
 if TYPE_CHECKING:
     from nst_tf.recipe.settings import Settings
 
 USAGE = """
-nst-tf stylize CONTENT STYLE [STYLE ...] -o OUT [flags]
+nst-tf stylize CONTENT STYLE[:MASK] [STYLE[:MASK] ...] -o OUT [flags]
 
-Paints the picture CONTENT in the style of STYLE, or of a blend of several. Writes OUT (PNG, JPEG,
+Paints the picture CONTENT in the style of STYLE, or of a blend of several; with masks, each where
+its MASK is white, and one without a mask in the rest. Writes OUT (PNG, JPEG,
 WebP, TIFF or BMP by its suffix) and, beside it, OUT's name with .json: all settings, versions,
 hashes and the loss history. Ctrl-C once stops after the current step and saves the best image; with
 another --method than gatys there is none before the end.
 
     nst-tf stylize photo.jpg painting.jpg -o out.png --size=512
     nst-tf stylize photo.jpg one.jpg two.jpg -o out.png --style_blend=3,1
+    nst-tf stylize photo.jpg one.jpg:sky.png two.jpg -o out.png --protect=faces.png
     nst-tf stylize photo.jpg painting.jpg -o out.png --method=quilting
 
 Flags that are not given keep the preset's value.
@@ -51,6 +54,11 @@ def define_flags() -> flags.FlagValues:
     text("sheet", None, "Also write content | style | result, side by side, to this file.")
     flags.DEFINE_integer(
         "bits", 8, "Bits a channel of the result: 8, or 16 for PNG and TIFF.", flag_values=values
+    )
+    text(
+        "protect",
+        None,
+        "A mask: the photo stays as it is where this picture is white, in part where it is gray.",
     )
     text("film", None, "Also film the run, from first image to last: .mp4, .webp or .gif.")
     flags.DEFINE_integer(
@@ -95,7 +103,8 @@ def main(argv: list[str]) -> int:
         return 0
     settings = settings_from(values)
     output = Path(values.output)
-    _check_targets(values, settings, arguments)
+    content, styles = arguments[0], [masks.parse(argument) for argument in arguments[1:]]
+    _check_targets(values, settings, [content, *_files(styles, values.protect)])
 
     if values.method != _GATYS:
         return _classical(values, settings, arguments)
@@ -111,8 +120,9 @@ def main(argv: list[str]) -> int:
         bar=not values.quiet,
     )
     run = StyleTransfer(
-        arguments[0],
-        arguments[1:],
+        content,
+        styles,
+        protect=values.protect,
         settings=settings,
         weights=values.weights,
         callbacks=watchers(),
@@ -142,6 +152,7 @@ def main(argv: list[str]) -> int:
 def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str]) -> int:
     """Paints by a method from before neural networks."""
     command.refuse_others(values, _OF_ALL, f"--method={values.method}")
+    masks.refuse(arguments[1:], f"--method={values.method}")
     if len(arguments) > 2:
         raise command.UsageError(f"--method={values.method} takes one style image: name one")
     command.import_tensorflow()
@@ -165,6 +176,14 @@ def _save_sheet(path: str | None, pictures: list[np.ndarray]) -> None:
     if path:
         images.save(images.side_by_side(pictures), path)
         print(f"{path}: content | style | result")
+
+
+def _files(styles: list[str | Masked], protect: str | None) -> list[str]:
+    """Every file that is read for the style images and what is protected."""
+    read = [protect] if protect else []
+    for style in styles:
+        read += [str(style.picture), str(style.mask)] if isinstance(style, Masked) else [style]
+    return read
 
 
 def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[str]) -> None:

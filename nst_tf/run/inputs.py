@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_tf.errors import SettingsError
-from nst_tf.pictures import colours, images, initial
+from nst_tf.pictures import colours, images, initial, masks
 from nst_tf.pictures.images import Picture
-from nst_tf.recipe import layers
+from nst_tf.pictures.masks import Masked
+from nst_tf.recipe import choices, layers
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import record
+
+#: A style image, with a mask or without.
+Style = Picture | Masked
 
 
 class Inputs(NamedTuple):
@@ -24,24 +28,37 @@ class Inputs(NamedTuple):
       styles: at theirs.
       start: the initial image, of the content image's shape.
       identity: what tells the pictures from others, as plain values.
+      regions: the share of each style image at each place of the result, float32 [height, width,
+        style images], or of all of them [height, width, 1]; None where they are blended everywhere.
+      protect: how much of the photo stays at each place, float32 [height, width, 1]; None for none.
     """
 
     content: np.ndarray
     styles: list[np.ndarray]
     start: np.ndarray
     identity: dict[str, Any]
+    regions: np.ndarray | None = None
+    protect: np.ndarray | None = None
 
 
-def load(settings: Settings, content: Picture, style: Picture | Sequence[Picture]) -> Inputs:
-    """Reads the pictures at the sizes that the settings ask for.
+def load(
+    settings: Settings,
+    content: Picture,
+    style: Style | Sequence[Style],
+    protect: Picture | None = None,
+) -> Inputs:
+    """Reads the pictures at the sizes that the settings ask for, and the masks at the photo's.
 
     Raises:
-      SettingsError: no style image, not one weight for each, or too few pixels for the network.
+      SettingsError: no style image, not one weight for each, too few pixels for the network, or
+        masks that leave a style image no place (`masks.shares`).
       PictureError: one cannot be read.
     """
-    sources = list(style) if isinstance(style, (list, tuple)) else [style]
-    if not sources:
+    given = list(style) if isinstance(style, (list, tuple)) else [style]
+    if not given:
         raise SettingsError("name at least one style image")
+    sources = [one.picture if isinstance(one, Masked) else one for one in given]
+    chosen = [one.mask if isinstance(one, Masked) else None for one in given]
     if settings.style_blend and len(settings.style_blend) != len(sources):
         raise SettingsError(
             f"{len(settings.style_blend)} weights in style_blend for {len(sources)} "
@@ -62,10 +79,57 @@ def load(settings: Settings, content: Picture, style: Picture | Sequence[Picture
     if settings.colours == "matched":
         styles = [colours.match(picture, photo) for picture in styles]
     start = initial.image(settings.init, photo, styles, settings.seed)
+    # A mask is told with its picture: a run without it must not be taken for one with it.
     identity: dict[str, Any] = {
-        "content": record.identity_of(content),
-        "styles": [record.identity_of(picture) for picture in sources],
+        "content": _identity(content, protect=protect),
+        "styles": [
+            _identity(picture, mask=mask) for picture, mask in zip(sources, chosen, strict=True)
+        ],
     }
     if files := initial.files(settings.init):
         identity["init"] = [record.identity_of(path) for path in files]
-    return Inputs(photo, styles, start, identity)
+    kept = None if protect is None else masks.read(protect, *photo.shape[:2])[..., np.newaxis]
+    regions = _regions(settings, photo, sources, chosen, kept)
+    return Inputs(photo, styles, start, identity, regions, kept)
+
+
+def _regions(
+    settings: Settings,
+    photo: np.ndarray,
+    sources: Sequence[Picture],
+    chosen: Sequence[Picture | None],
+    protect: np.ndarray | None,
+) -> np.ndarray | None:
+    """As in `Inputs`: what the masks choose, where the photo does not stay."""
+    masked = any(mask is not None for mask in chosen)
+    if masked and settings.style_blend:
+        raise SettingsError(
+            "style_blend is for style images without masks: a mask's gray says how much of its own"
+        )
+    if not masked and protect is None:
+        return None
+    if settings.style_loss == choices.NEIGHBOURS:
+        raise SettingsError(
+            f"style_loss={choices.NEIGHBOURS} knows no regions: leave out the masks and what is "
+            "protected, or use another preset"
+        )
+    height, width = photo.shape[:2]
+    regions = np.ones((height, width, 1), np.float32)
+    if masked:
+        regions = masks.shares(
+            [None if mask is None else masks.read(mask, height, width) for mask in chosen]
+        )
+    if protect is not None:
+        regions = regions * (1 - protect)
+    for source, region in zip(sources, np.moveaxis(regions, -1, 0), strict=False):
+        if not region.max() > 0:
+            name = f"{source}: " if isinstance(source, (str, os.PathLike)) else "a style image: "
+            raise SettingsError(
+                f"{name}the other masks, and what is protected, leave it no place in the picture"
+            )
+    return regions
+
+
+def _identity(picture: Picture, **more: Picture | None) -> dict[str, Any]:
+    others = {name: record.identity_of(one) for name, one in more.items() if one is not None}
+    return {**record.identity_of(picture), **others}

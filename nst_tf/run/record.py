@@ -52,8 +52,8 @@ class Step:
     pixels: tf.Tensor = field(repr=False)
 
     @classmethod
-    def of_progress(cls, progress: Progress, seconds: float) -> Step:
-        """The iteration that `progress` stands at."""
+    def of_progress(cls, progress: Progress, seconds: float, pixels: tf.Tensor) -> Step:
+        """The iteration that `progress` stands at; `pixels` is what its image stands for."""
         point = progress.state.point
         return cls(
             int(progress.iteration),
@@ -63,7 +63,7 @@ class Step:
             float(tf.linalg.global_norm([point.gradient])),
             float(progress.state.learning_rate),
             float(progress.change),
-            point.image,
+            pixels,
         )
 
     @functools.cached_property

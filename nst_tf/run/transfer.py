@@ -18,12 +18,14 @@ from nst_tf.losses.objective import Objective
 from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
-from nst_tf.pictures import colours, images
+from nst_tf.optimizers.base import Evaluate
+from nst_tf.pictures import images, masks
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe import choices, presets
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import descent, inputs, record, schedule
+from nst_tf.run import descent, finish, inputs, record, schedule
 from nst_tf.run.descent import Progress
+from nst_tf.run.inputs import Style
 from nst_tf.run.meter import Meter
 from nst_tf.run.record import Result, Step
 from nst_tf.run.schedule import Schedule, Stage
@@ -59,7 +61,9 @@ class StyleTransfer:
 
     Args:
       content: a path, PIL image, array or tensor (`images.load`).
-      style: such a picture, or a list or tuple of them.
+      style: such a picture, or one with a mask (`masks.Masked`); or a list or tuple of them, which
+        share the result out by their masks (`masks.shares`), or are blended where none has one.
+      protect: a mask that is white where the photo is to stay as it is, gray where in part.
       preset: a name in `presets.PRESETS`; None for the default.
       settings: in place of a preset.
       weights: what `weights.load` takes; None is the preset's own (`presets.NETWORKS`), else
@@ -90,8 +94,9 @@ class StyleTransfer:
     def __init__(
         self,
         content: Picture,
-        style: Picture | Sequence[Picture],
+        style: Style | Sequence[Style],
         *,
+        protect: Picture | None = None,
         preset: str | None = None,
         settings: Settings | None = None,
         weights: str | os.PathLike[str] | Weights | None = None,
@@ -106,7 +111,7 @@ class StyleTransfer:
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
-        self._inputs = inputs.load(settings, content, style)
+        self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self._solvers = [
@@ -136,6 +141,7 @@ class StyleTransfer:
         """
         stage = stage or self.stages[-1]
         content, styles = stage.pictures(self.content, self.styles)
+        regions = self._inputs.regions
         return self._workshop.objective(
             self.settings,
             self.weights,
@@ -147,7 +153,17 @@ class StyleTransfer:
             any_size=len(self.stages) > 1 and self.settings.optimizer in choices.OWN,
             start=start,
             layerwise=stage.layerwise,
+            regions=None if regions is None else masks.resize(regions, *content.shape[:2]),
         )
+
+    def _evaluate(self, stage: Stage, start: tf.Tensor | None = None) -> Evaluate:
+        """The objective as one of the image that descends, of which the protected is no part."""
+        objective, protect = self.build_objective(stage, start), self._inputs.protect
+        if protect is None:
+            return objective
+        shape = stage.shape(self.content)
+        photo = images.resize(self.content, *shape)
+        return self._workshop.protected(objective, photo, masks.resize(protect, *shape))
 
     @property
     def objective(self) -> Objective:
@@ -187,15 +203,8 @@ class StyleTransfer:
         Raises:
           SettingsError: nothing has been evaluated yet.
         """
-        image, shape = self._outcome(self._progress()), self.content.shape[:2]
-        if image.shape[1:3] != shape:  # of a run that ended at a small size
-            image = schedule.enlarge(image, self._inputs.start, shape)
-        array = np.clip(image[0].numpy(), 0, 1)
-        if self.settings.colours == "content":
-            return colours.keep(array, self.content)
-        if self.settings.colours == "palette":
-            return colours.palette(array, self.styles, self.settings.style_blend or None)
-        return array
+        image = self._outcome(self._progress())
+        return finish.result(image, self._inputs, self.settings)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -273,7 +282,8 @@ class StyleTransfer:
                 ending.callback(callback.on_end, self)
             meter = Meter()
             for progress in self._descend(track):
-                step = Step.of_progress(progress, meter.seconds)
+                image = finish.shown(progress.state.point.image, self._inputs)
+                step = Step.of_progress(progress, meter.seconds, image)
                 track.history.append(step.row())
                 track.spent = meter.spent()
                 if self._keep_snapshots and self.settings.snapshot_due(step.iteration):
@@ -288,9 +298,9 @@ class StyleTransfer:
         for stage, solver in zip(self.stages, self._solvers, strict=True):
             limits, image = stage.limits, None
             if track.progress is None:
-                objective = self.build_objective(stage)
+                evaluate = self._evaluate(stage)
                 start = images.resize(self._inputs.start, *stage.shape(self.content))
-                progress = descent.begin(objective, solver, tf.constant(start[np.newaxis]))
+                progress = descent.begin(evaluate, solver, tf.constant(start[np.newaxis]))
                 if not progress.finite:
                     raise DivergenceError(
                         f"the loss of the initial image is {float(progress.state.point.loss)}, or "
@@ -302,8 +312,8 @@ class StyleTransfer:
                 image = schedule.enlarge(image, self._inputs.start, stage.shape(self.content))
                 if self.settings.bounded:
                     image = tf.clip_by_value(image, 0.0, 1.0)
-                objective = self.build_objective(stage, image)
-                progress = descent.resize(objective, solver, track.progress, image)
+                evaluate = self._evaluate(stage, image)
+                progress = descent.resize(evaluate, solver, track.progress, image)
             track.stage, track.start = stage, image
             track.begun, track.progress = track.progress, progress
             track.stopped = "interrupted"
@@ -312,10 +322,10 @@ class StyleTransfer:
                 yield progress
             if track.stopping:
                 return
-            like = progress if getattr(objective, "any_size", False) else None
-            take_step = self._workshop.step(objective, solver, self.settings.average, like)
+            like = progress if getattr(evaluate, "any_size", False) else None
+            take_step = self._workshop.step(evaluate, solver, self.settings.average, like)
             begun = progress
-            for progress in descent.descend(objective, solver, begun, limits, take_step):
+            for progress in descent.descend(evaluate, solver, begun, limits, take_step):
                 track.progress = progress
                 if int(progress.iteration) > iteration:
                     iteration = int(progress.iteration)
@@ -336,14 +346,14 @@ class StyleTransfer:
         return self._track.progress
 
     def _outcome(self, progress: Progress) -> tf.Tensor:
-        """The image that a run would end with, float32 [1, height, width, 3]."""
+        """The image that a run would end with, float32 [1, height, width, 3]; see `finish`."""
         return progress.average.image if self.settings.average else progress.best.image
 
     def _totals(self, progress: Progress) -> tuple[float, float | None]:
         """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite."""
         known = self._track.totals
         if known is None or known[0] is not progress:
-            image = self._outcome(progress)
+            image = finish.shown(self._outcome(progress), self._inputs)
             objective = self.build_objective(self._track.stage, self._track.start)
             total = objective(image).loss if self.settings.average else progress.best.loss
             if image.shape[1:3] == self.content.shape[:2]:
@@ -357,8 +367,9 @@ class StyleTransfer:
 
 def stylize(
     content: Picture,
-    style: Picture | Sequence[Picture],
+    style: Style | Sequence[Style],
     *,
+    protect: Picture | None = None,
     preset: str | None = None,
     settings: Settings | None = None,
     weights: str | os.PathLike[str] | Weights | None = None,
@@ -385,6 +396,7 @@ def stylize(
     return StyleTransfer(
         content,
         style,
+        protect=protect,
         settings=presets.choose(preset, settings, **overrides),
         weights=weights,
         callbacks=callbacks,

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from nst_tf.losses.neighbour_objective import NeighbourObjective
 from nst_tf.losses.objective import Objective
+from nst_tf.losses.protected import Protected
 from nst_tf.network import machine
 from nst_tf.network.compiled import any_size as of_any_size
 from nst_tf.network.compiled import compiled
@@ -34,6 +35,7 @@ class Workshop:
         self._key: Any = None
         self._model: Any = None
         self._objective: Any = None
+        self._protected: Protected | None = None
         self._targets: dict[str, Sequence[np.ndarray]] = {}
         self._stepped: tuple[Evaluate, Solver, float] | None = None
         self._step: Any = None
@@ -51,6 +53,7 @@ class Workshop:
         any_size: bool = False,
         start: tf.Tensor | None = None,
         layerwise: bool = False,
+        regions: np.ndarray | None = None,
     ) -> Objective:
         """The objective of a run, with its weights and targets.
 
@@ -66,7 +69,10 @@ class Workshop:
           start: the image that the stage begins with, [1, height, width, 3]; None for the content
             image.
           layerwise: as in `Stage.layerwise`.
+          regions: the share of each style image at each place, float32 [height, width, regions] of
+            the content image's size; None where they are blended everywhere.
         """
+        count = 0 if regions is None else regions.shape[-1]
         of_model = (settings.graph_key, weights.sha256, dtype)
         if self._key is None or of_model != self._key[0]:
             self._forget()
@@ -74,18 +80,25 @@ class Workshop:
             self._model = feature_model(weights, settings, dtype)
         rows = machine.tile_for(tile, self._model, *content.shape[:2])
         shape = None if any_size and rows is None else content.shape
-        key = (of_model, shape, rows, engine)
+        key = (of_model, shape, rows, engine, count)
         if key != self._key:
             self._forget()
             neighbours = settings.style_loss == choices.NEIGHBOURS
             kind = NeighbourObjective if neighbours else Objective
             self._objective = kind.from_settings(
-                settings, self._model, tile=rows, engine=engine, any_size=any_size
+                settings,
+                self._model,
+                tile=rows,
+                engine=engine,
+                any_size=any_size,
+                regions=count,
             )
             self._key = key
         objective: Objective = self._objective
         objective.set_recipe_weights(settings)
         self._set("content", [content], lambda: objective.set_content(content))
+        if regions is not None:
+            self._set("regions", [regions], lambda: objective.set_regions(regions))
         blend = tuple(settings.style_blend)
         if settings.rotations:
             styles = [np.rot90(style, turns) for style in styles for turns in range(4)]
@@ -98,6 +111,19 @@ class Workshop:
             looked_at += [] if start is None else [start]
             self._set("neighbours", looked_at, lambda: objective.begin(start, layerwise))
         return objective
+
+    def protected(self, objective: Objective, photo: np.ndarray, protect: np.ndarray) -> Protected:
+        """The objective of a picture, as one of the image that the photo is laid over.
+
+        Args:
+          objective: the last one that was asked for here.
+          photo: float32 [height, width, 3].
+          protect: how much of it stays at each place, float32 [height, width, 1].
+        """
+        if self._protected is None or self._protected.objective is not objective:
+            self._protected = Protected(objective)
+        self._protected.set(photo, protect)
+        return self._protected
 
     def step(
         self,
@@ -127,7 +153,7 @@ class Workshop:
 
     def _forget(self) -> None:
         """Lets what was compiled go before it is made anew: it takes much memory."""
-        self._key = self._objective = self._stepped = self._step = None
+        self._key = self._objective = self._protected = self._stepped = self._step = None
         self._targets = {}
 
     def _set(self, kind: str, arrays: Sequence[np.ndarray], measure: Callable[[], None]) -> None:
