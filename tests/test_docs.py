@@ -33,6 +33,7 @@ OTHERS = {
     "optimizer": "adam",
     "average": 0.5,
     "strength": 0.75,
+    "stroke_sizes": (0.5,),
     "bounded": True,
     "content_share": 0.5,
 }

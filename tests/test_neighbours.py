@@ -333,7 +333,7 @@ def test_a_run_with_two_styles_colours_and_rotations(tiny_weights, scene, painti
     history = [row["total"] for row in result.history]
     assert history[15] < 0.95 * history[0]
     assert np.abs(result.array - run.content).mean() > 0.01
-    saved = run.build_objective(run._stages[-1], run._track.start)
+    saved = run.build_objective(run.stages[-1], run._track.start)
     assert saved.traces == 1
     pixels = np.round(result.array[np.newaxis] * 255) / 255
     loss = float(saved(tf.constant(pixels, tf.float32)).loss)

@@ -108,7 +108,7 @@ def test_flags_become_settings():
         "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute --min_scale=0 --max_scale=0 "
         "--bounded --average=0.5 --strength=0.75 --stroke_size=1 --colours=palette "
         "--structure_layers=conv3_1 --structure_weight=0.5 --laplacian_weight=2 "
-        "--content_share=0.25 --rotations"
+        "--content_share=0.25 --rotations --mirrored --stroke_sizes=0.5,0.25"
     )
     values(["stylize", *line.split()])
     expected = {
@@ -148,6 +148,8 @@ def test_flags_become_settings():
         "colours": "palette",
         "content_share": 0.25,
         "rotations": True,
+        "mirrored": True,
+        "stroke_sizes": (0.5, 0.25),
     }
     assert stylize.settings_from(values).asdict() == expected
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from nst_tf.errors import SettingsError
 from nst_tf.losses import hypercolumns, neighbours
-from nst_tf.losses.objective import Objective, blend_shares
+from nst_tf.losses.objective import Objective, Painting, blend_shares, views_of
 from nst_tf.losses.statistics import Nest
 from nst_tf.losses.terms import Terms
 from nst_tf.recipe.settings import Settings
@@ -67,26 +67,24 @@ class NeighbourObjective(Objective):
         super().set_content(picture)
         self._content = self._batch(picture, self._needs)
 
-    def set_styles(
-        self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
-    ) -> None:
+    def set_styles(self, pictures: Sequence[Painting], blend: Sequence[float] = ()) -> None:
         """Makes `pictures` the style images, in whose hypercolumns neighbours are looked for.
 
         Args:
-          pictures: at least one; their sizes may differ.
+          pictures: at least one, or several views of one; their sizes may differ.
           blend: which part of what is looked among each gives, scaled to sum to 1; empty for equal
             parts.
 
         Raises:
           SettingsError: as `Objective.set_styles`.
         """
-        shares = blend_shares(pictures, blend)
-        counts = [(picture.shape[0] // 4) * (picture.shape[1] // 4) for picture in pictures]
+        by_picture = zip(map(views_of, pictures), blend_shares(pictures, blend), strict=True)
+        parted = [(view, share / len(views)) for views, share in by_picture for view in views]
+        views, shares = zip(*parted, strict=True)
+        counts = [(view.shape[0] // 4) * (view.shape[1] // 4) for view in views]
         found: dict[str, list[tf.Tensor]] = {key: [] for key in self._style_layers}
-        for picture, indices in zip(
-            pictures, neighbours.sample(counts, shares, CANDIDATES), strict=True
-        ):
-            for key, part in self._columns(self._batch(picture, self._needs)).items():
+        for view, indices in zip(views, neighbours.sample(counts, shares, CANDIDATES), strict=True):
+            for key, part in self._columns(self._batch(view, self._needs)).items():
                 found[key].append(tf.gather(part, indices))
         for key, parts in found.items():
             candidates = tf.concat(parts, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +36,10 @@ from nst_tf.recipe.settings import Settings
 #: The loss a pixel whose gradient float16 carries: with it, the largest derivatives of every
 #: preset's first gradient are near 100 to 1000, and float16 ends at 65504.
 _LOSS_A_PIXEL = 2.0
+
+
+#: A style image, float32 [height, width, 3]; or several views of one.
+Painting: TypeAlias = np.ndarray | tf.Tensor | Sequence[np.ndarray | tf.Tensor]
 
 
 class Evaluation(NamedTuple):
@@ -232,9 +236,7 @@ class Objective(tf.Module):
         by_layer = {key: at_layer(whole, key) for key in self._style_layers}
         _assign(self._masks, by_layer, self.any_size)
 
-    def set_styles(
-        self, pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
-    ) -> None:
+    def set_styles(self, pictures: Sequence[Painting], blend: Sequence[float] = ()) -> None:
         """Makes `pictures`, each as in `set_content`, the style images.
 
         Their statistics are blended into one target, Σ_k b_k A_k with Σ_k b_k = 1. For the squared
@@ -242,12 +244,13 @@ class Objective(tf.Module):
         constant. Of an objective of several regions, each is the target of its own region instead.
 
         Args:
-          pictures: at least one; their sizes may differ.
+          pictures: at least one; their sizes may differ. For one of them several views of it may
+            stand (`views.views`), which share its part.
           blend: b_k, scaled to sum to 1; empty for equal shares.
 
         Raises:
-          SettingsError: not one blend weight for each picture, several pictures and a statistic
-            that cannot be blended, or not one picture for each of several regions.
+          SettingsError: not one blend weight for each picture, several pictures or views and a
+            statistic that cannot be blended, or not one picture for each of several regions.
         """
         shares = blend_shares(pictures, blend)
         if self._regions > 1 and (len(pictures) != self._regions or blend):
@@ -258,13 +261,19 @@ class Objective(tf.Module):
         if not self._style_layers:
             return
         measured = [
-            self._measured(self._batch(picture, self._style_layers)).statistics
-            for picture in pictures
+            [self._measured(self._batch(view, self._style_layers)).statistics for view in views]
+            for views in map(views_of, pictures)
         ]
         for key in self._style_layers:
-            nests = [by_layer[key] for by_layer in measured]
-            if self._regions:
-                nests = [nest.regions[0] for nest in nests]  # of a style image all is one region
+            # Of a style image all is one region.
+            seen = [
+                [by_layer[key].regions[0] if self._regions else by_layer[key] for by_layer in views]
+                for views in measured
+            ]
+            nests = [
+                statistics.blend(self._plain, views, [1 / len(views)] * len(views))
+                for views in seen
+            ]
             if self._regions < 2:
                 nests = [statistics.blend(self._plain, nests, shares)]
             targets = tuple(statistics.prepare(self._plain, nest) for nest in nests)
@@ -312,9 +321,12 @@ class Objective(tf.Module):
         return style_terms(finished, self._style_targets, self._statistic, self._channels)
 
 
-def blend_shares(
-    pictures: Sequence[np.ndarray | tf.Tensor], blend: Sequence[float] = ()
-) -> list[float]:
+def views_of(painting: Painting) -> Sequence[np.ndarray | tf.Tensor]:
+    """The views of a style image, of which it may be the only one."""
+    return painting if isinstance(painting, (list, tuple)) else [painting]
+
+
+def blend_shares(pictures: Sequence[Painting], blend: Sequence[float] = ()) -> list[float]:
     """b_k, which sum to 1: as `blend` has them, or equal.
 
     Raises:

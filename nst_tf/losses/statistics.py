@@ -114,7 +114,8 @@ def blend(statistic: Statistic, finished: Sequence[Nest], shares: Sequence[float
     """
     if len(finished) > 1 and not statistic.additive:
         raise SettingsError(
-            f"{statistic} of {len(finished)} style images cannot be blended: name one style image"
+            f"{statistic} of {len(finished)} style images cannot be blended: name one style image, "
+            "seen one way"
         )
     return tf.nest.map_structure(
         lambda *leaves: tf.add_n(

@@ -136,6 +136,13 @@ class Settings:
     rotations: bool = setting(
         False, DATA, "Take the style images turned by 90, 180 and 270 degrees as well."
     )
+    mirrored: bool = setting(False, DATA, "Take the style images mirrored as well.")
+    stroke_sizes: tuple[float, ...] = setting(
+        (),
+        DATA,
+        "Take the style images smaller as well, by these factors below 1: with stroke_size=2 and "
+        "0.5,0.25 there are strokes of 2, 1 and 0.5.",
+    )
     colours: str = setting(
         "free",
         DATA,
@@ -205,6 +212,10 @@ class Settings:
         for name in ("strength", "content_share"):
             if getattr(self, name) > 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}: use a number from 0 to 1")
+        self._set("stroke_sizes", _each("stroke_sizes", self.stroke_sizes, _number))
+        for size in self.stroke_sizes:
+            if not 0 < size < 1:
+                raise SettingsError(f"stroke_sizes has {size}: use factors between 0 and 1")
         if self.stroke_size == 0:
             raise SettingsError("stroke_size is 0: use a number above 0")
         if self.stroke_size != 1 and self.style_size is not None:
@@ -229,7 +240,7 @@ class Settings:
         for name in ("snapshot_every", "seed"):
             self._set(name, _integer(name, getattr(self, name), 0))
         self._set("snapshots", _each("snapshots", self.snapshots, partial(_integer, least=1)))
-        for name in ("normalise", "rescale_pooling", "bounded", "rotations"):
+        for name in ("normalise", "rescale_pooling", "bounded", "rotations", "mirrored"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}: use True or False")
         if not isinstance(self.init, (str, os.PathLike)):

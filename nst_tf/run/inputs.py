@@ -70,7 +70,9 @@ def load(
         style_size = max(1, round(max(photo.shape[:2]) * settings.stroke_size))
     styles = [images.load(picture, style_size) for picture in sources]
     for source, picture in zip((content, *sources), (photo, *styles), strict=True):
-        height, width = picture.shape[:2]
+        # The smallest way in which it is seen.
+        furthest = 1.0 if picture is photo else min((1.0, *settings.stroke_sizes))
+        height, width = (max(1, round(furthest * side)) for side in picture.shape[:2])
         try:
             layers.check_size(height, width, map(layers.parse, settings.layers))
         except SettingsError as error:

@@ -128,11 +128,13 @@ def of_settings(settings: Settings, content: np.ndarray, styles: Sequence[np.nda
         for scale in sizes
     )
     least = layers.smallest_size([layers.parse(key) for key in settings.layers])
-    large_enough = [
-        stage
-        for stage in stages
-        if min(min(shape) for shape in stage.shapes(content, *styles)) >= least
-    ]
+    furthest = min((1.0, *settings.stroke_sizes))
+
+    def least_side(stage: Stage) -> float:
+        shape, *seen = stage.shapes(content, *styles)
+        return min(min(shape), *(furthest * min(its) for its in seen))
+
+    large_enough = [stage for stage in stages if least_side(stage) >= least]
     return with_last_looks(settings, large_enough or stages[-1:])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from nst_tf.network.compiled import compiled
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
 from nst_tf.optimizers.base import Evaluate, Solver
+from nst_tf.pictures import views
 from nst_tf.recipe import choices
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent
@@ -99,12 +101,10 @@ class Workshop:
         self._set("content", [content], lambda: objective.set_content(content))
         if regions is not None:
             self._set("regions", [regions], lambda: objective.set_regions(regions))
-        blend = tuple(settings.style_blend)
-        if settings.rotations:
-            styles = [np.rot90(style, turns) for style in styles for turns in range(4)]
-            blend = tuple(weight for weight in blend for _ in range(4))
-        blended = [*styles, np.asarray(blend)]
-        self._set("styles", blended, lambda: objective.set_styles(styles, blend))
+        how = settings.rotations, settings.mirrored, settings.stroke_sizes
+        seen = [views.views(style, *how) for style in styles]
+        blended = [*itertools.chain(*seen), np.asarray([len(seen), *settings.style_blend])]
+        self._set("styles", blended, lambda: objective.set_styles(seen, settings.style_blend))
         if isinstance(objective, NeighbourObjective):
             numbers = [settings.content_share, settings.strength, *settings.style_layers.values()]
             looked_at = [content, *blended, np.asarray([*numbers, layerwise])]
