@@ -12,6 +12,9 @@ import tensorflow as tf
 #: Pixels a side that are averaged first, so that texture is not taken for lines; the paper's
 #: pooling sizes are 4 and 16.
 POOL = 4
+#: Mean square of a photo's Laplacian: the median of 60 photos at 256 pixels is 0.042 (a tenth of
+#: them have less than 0.015), of 40 paintings 0.068.
+USUAL = 0.04
 
 
 def laplacian(image: tf.Tensor) -> tf.Tensor:
@@ -36,7 +39,11 @@ def laplacian(image: tf.Tensor) -> tf.Tensor:
 
 
 def laplacian_loss(found: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    r"""Σ (L − T)² / Σ T² of two Laplacians: 1 for a picture without a line, whatever its size.
+    r"""(1 / n) Σ (L − T)² / 0.04 of two Laplacians of n values: about 1 where a photo's lines are
+    all gone, whatever its size.
+
+    Not relative to its own lines: a photo that has few, of a sky or in the dark, would be kept from
+    having strokes all the more.
 
     Args:
       found: L, of `laplacian`, [batch, height, width, 1].
@@ -45,5 +52,4 @@ def laplacian_loss(found: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 [batch].
     """
-    difference = tf.reduce_sum(tf.square(found - target), axis=(1, 2, 3))
-    return tf.math.divide_no_nan(difference, tf.reduce_sum(tf.square(target), axis=(1, 2, 3)))
+    return tf.reduce_mean(tf.square(found - target), axis=(1, 2, 3)) / USUAL
