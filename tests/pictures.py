@@ -19,12 +19,28 @@ def profile(colour_space, gamma, colorants=()):
     return _icc(b"mntrRGB XYZ ", tags)
 
 
-def black_ink_only():
-    """An ICC 2.1 profile of a printer whose cyan, magenta and yellow are water."""
+def black_ink_only(darkest=0.0, ways=(b"A2B0", b"B2A0")):
+    """An ICC 2.1 profile of a printer whose cyan, magenta and yellow are water, its black of the
+    lightness `darkest`: lightness is linear in the ink, down from 100."""
     ramp = bytes(range(256))
-    corners = b"".join(bytes([0 if ink % 2 else 255, 128, 128]) for ink in range(2**4))  # Lab
-    table = b"mft1\0\0\0\0\4\3\2\0" + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
-    return _icc(b"prtrCMYKLab ", {b"A2B0": table + 4 * ramp + corners + 3 * ramp})
+    floor = round(darkest * 2.55)
+    corners = b"".join(bytes([floor if ink % 2 else 255, 128, 128]) for ink in range(2**4))  # Lab
+    to_lab = _table(4, 3, 4 * ramp + corners + 3 * ramp)
+    ink_at = bytes(round(255 * min(1, (255 - level) / (255 - floor))) for level in range(256))
+    inks = b"".join(bytes([0, 0, 0, 255 * (lab // 4)]) for lab in range(2**3))
+    to_inks = _table(3, 4, ink_at + 2 * ramp + inks + 4 * ramp)
+    tables = {b"A2B0": to_lab, b"B2A0": to_inks}
+    return _icc(b"prtrCMYKLab ", {way: tables[way] for way in ways})
+
+
+def _table(inputs, outputs, content):
+    """An 8-bit table of two steps a channel."""
+    return (
+        b"mft1\0\0\0\0"
+        + bytes([inputs, outputs, 2, 0])
+        + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+        + content
+    )
 
 
 def _fixed(*numbers):

@@ -42,8 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv[0] not in APPS:
         print(f"nst-tf: no command {argv[0]!r}: use one of {', '.join(APPS)}", file=sys.stderr)
         return command.BAD_INPUT
+    return command.run(argv[0], _app, argv[1:])
+
+
+def _app(argv: list[str]) -> int:
     app = importlib.import_module(f"nst_tf.apps.{argv[0].replace('-', '_')}")
-    return command.run(argv[0], app.main, argv[1:])
+    code: int = app.main(argv)
+    return code
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from nst_tf import files
 from nst_tf.apps import command, run_flags
 from nst_tf.classical import methods as classical
 from nst_tf.errors import FileError, NSTError
-from nst_tf.pictures import images, initial, masks
+from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 
@@ -42,7 +42,7 @@ Flags that are not given keep the preset's value.
 
 #: Optimisation with a network, among the methods; and the flags that the others take, too.
 _GATYS = "gatys"
-_OF_ALL = ("method", "output", "o", "sheet", "bits", "size", "seed", "quiet")
+_OF_ALL = ("method", "output", "o", "sheet", "bits", "proof", "size", "seed", "quiet")
 
 
 def define_flags() -> flags.FlagValues:
@@ -59,6 +59,13 @@ def define_flags() -> flags.FlagValues:
         "protect",
         None,
         "A mask: the photo stays as it is where this picture is white, in part where it is gray.",
+    )
+    text(
+        "proof",
+        None,
+        "The ICC profile of a printer and paper, RGB or CMYK: also write how the print will look, "
+        "to OUT's name with -proof.png, and say what share of the pixels has colours that the "
+        "printer has not.",
     )
     text("film", None, "Also film the run, from first image to last: .mp4, .webp or .gif.")
     flags.DEFINE_integer(
@@ -143,6 +150,7 @@ def main(argv: list[str]) -> int:
             failure, result = error, run.result()  # whatever went wrong, the image is saved
     result.save(output, values.bits)
     print(f"{output}: {_summary(result)}")
+    _save_proof(values.proof, output, result.array)
     _save_sheet(values.sheet, [run.content, *run.styles, result.array])
     if failure:
         raise failure
@@ -168,8 +176,23 @@ def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str
     with share_bar(shown=not values.quiet) as report:
         manifest, made = classical_work.make(work, pictures, report, values.bits)
     print(f"{output}: {manifest['paper']}; {manifest['seconds']:.0f} s")
+    _save_proof(values.proof, output, made)
     _save_sheet(values.sheet, [*pictures, made])
     return 0
+
+
+def _save_proof(profile: str | None, output: Path, picture: np.ndarray) -> None:
+    """Writes how a result prints beside it, and into its manifest how much of it does not."""
+    if not profile:
+        return
+    from nst_tf.run import record
+
+    made, path = proof.soft_proof(picture, profile), proof.proof_path(output)
+    images.save(made.picture, path)
+    told = {"profile": record.identity_of(profile), "printer": made.printer}
+    record.add(output, {"proof": {**told, "outside": made.outside}})
+    share = f"{made.outside:.1%} of the pixels are outside its gamut"
+    print(f"{path}: as {made.printer} prints it; {share}")
 
 
 def _save_sheet(path: str | None, pictures: list[np.ndarray]) -> None:
@@ -196,6 +219,9 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
         targets.append(Path(values.sheet))
     if values.film:
         targets.append(Path(values.film))
+    if values.proof:
+        proof.Printer(values.proof)
+        targets.append(proof.proof_path(targets[0]))
     for target, other in itertools.combinations(targets, 2):
         if target.resolve() == other.resolve():
             raise FileError(f"two outputs are both {target}: name another file")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from nst_tf import files
 from nst_tf.errors import FileError, PictureError
@@ -36,6 +36,11 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 #: Beyond this many pixels a side no format here holds a picture; most stop far below.
 MAX_SIZE = 100_000
 
+if not features.check("littlecms2"):
+    raise PictureError(
+        "this Pillow was built without LittleCMS, which colours need: reinstall it as a wheel, "
+        "pip install --force-reinstall --only-binary=pillow pillow"
+    )
 _SRGB = ImageCms.createProfile("sRGB")
 _DATED = ImageCms.ImageCmsProfile(_SRGB).tobytes()
 #: LittleCMS writes the time of its making into a profile; without it, the same picture is always

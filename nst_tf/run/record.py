@@ -139,6 +139,20 @@ class Result:
         files.write(path.with_suffix(".json"), json.dumps(self.manifest, indent=1))
 
 
+def add(path: str | os.PathLike[str], more: Mapping[str, Any]) -> None:
+    """Adds to the manifest that lies beside a result.
+
+    Args:
+      path: of the result.
+      more: plain values, by names that the manifest has not.
+
+    Raises:
+      FileError: it cannot be written.
+    """
+    beside = Path(path).with_suffix(".json")
+    files.write(beside, json.dumps({**json.loads(beside.read_text()), **more}, indent=1))
+
+
 def identity_of(picture: Picture) -> dict[str, Any]:
     """What tells an input from others: the file and its hash, or the shape and the pixels'.
 
