@@ -25,10 +25,11 @@ TOGETHER := --numprocesses=$(PROCESSES) --dist=worksteal
 
 # tensorflow-addons ends with Python 3.11: the first of these that is there and not newer
 LEGACY_PYTHON ?= python3.11 python3.10 python3
-LEGACY_TESTS := $(addprefix tests/test_,$(addsuffix .py,layers settings vgg engine winograd \
-    losses statistics structure_loss wasserstein moments sliced strips objective optimizers bounds descent \
-    schedule scales addons filters initial transfer keras \
-    data export mixed_precision))
+# What may differ between TensorFlow's versions. Files of arithmetic run above, once: of every style
+# loss, test_statistics has a whole run here, of bounds and scales test_scales.
+LEGACY_TESTS := $(addprefix tests/test_,$(addsuffix .py,vgg engine winograd losses statistics \
+    structure_loss masks neighbours strips objective optimizers descent scales addons filters \
+    transfer keras data export mixed_precision))
 LEGACY_EXCHANGES := $(addprefix tests/test_,$(addsuffix .py,other_tensorflow native_loaders onnx))
 
 .PHONY: demo test quick check test-legacy settings clean

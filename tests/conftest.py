@@ -13,6 +13,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A user's own setting must not leak into the tests.
 os.environ.pop("NST_TF_WEIGHTS", None)
 
+import tensorflow as tf
+
 from nst_tf import assets
 from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
@@ -38,6 +40,15 @@ def same_numbers(request: pytest.FixtureRequest) -> None:
     draw = getattr(request.module, "draw", None)
     if isinstance(draw, np.random.Generator):
         draw.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
+@pytest.fixture
+def without_graphs() -> Iterator[None]:
+    """For tests that ask many objectives for a value or two each, of which the graphs, not the
+    values take the time: what is asked is the same without. With graphs others ask for it."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")
@@ -90,11 +101,13 @@ def tiny_weights():
 
 @pytest.fixture(scope="session")
 def exported(tiny_weights, tmp_path_factory) -> Path:
-    """The tiny network as a SavedModel with every signature: the folder of its version."""
-    from nst_tf.export import saved_model
+    """The tiny network as a SavedModel with every signature, and where there is what writes them
+    with requests to warm up: the folder of its version."""
+    from nst_tf.export import saved_model, serving
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    return saved_model.export(folder, weights=tiny_weights, size=48)
+    warmup = serving.can_write_warmup()
+    return saved_model.export(folder, weights=tiny_weights, size=48, warmup=warmup)
 
 
 @pytest.fixture(scope="session")

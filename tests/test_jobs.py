@@ -22,14 +22,15 @@ from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 from nst_tf.watch.progress_bar import JobsBar
 
+SHALLOW = {"content_layers": {"conv1_2": 1.0}, "style_layers": {"conv1_1": 1.0}}
 BETAS = ("0.1", "1", "10", "30", "100", "1000")
 
 
 @pytest.fixture(scope="module")
 def plan():
     def make(name="ratio", values=BETAS, styles=(str(assets.PAINTING),), **changes):
-        # Adam's step is the quickest to compile.
-        changes = {"size": 36, "evaluations": 4, "optimizer": "adam", **changes}
+        # Adam's step is the quickest to compile, and two layers' losses.
+        changes = {"size": 36, "evaluations": 4, "optimizer": "adam", **SHALLOW, **changes}
         return SWEEPS[name](Inputs(str(assets.SCENE), styles, "mini", None, changes, tuple(values)))
 
     return make
@@ -189,8 +190,7 @@ def broken(plan, tmp_path):
     """Three runs, of which the second's painting is none."""
     styles = [str(assets.PAINTING), str(tmp_path / "no-picture.png"), str(assets.SCENE)]
     (tmp_path / "no-picture.png").write_text("a novel")
-    shallow = {"content_layers": {"conv1_2": 1.0}, "style_layers": {"conv1_1": 1.0}}
-    made = plan("styles", ("0.5",), tuple(styles), **shallow)
+    made = plan("styles", ("0.5",), tuple(styles))
     jobs = [job for job in Folder(tmp_path / "out").jobs(made.cells) if len(job.styles) == 1]
     assert len(jobs) == 3
     return jobs

@@ -1,6 +1,7 @@
 """What TF Serving reads, parsed by TF Serving's own protocol buffers."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -11,23 +12,27 @@ from google.protobuf import text_format
 from nst_tf.apps.main import main
 from nst_tf.errors import ExportError
 from nst_tf.export import saved_model, serving
+from nst_tf.recipe import presets
 
 pytest.importorskip("tensorflow_serving")
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 
-@pytest.fixture(scope="module")
-def exported(tiny_weights, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    version = saved_model.export(folder, weights=tiny_weights, size=48, warmup=True)
-    serving.write_configuration(version)
-    return version
+@pytest.fixture(scope="module", autouse=True)
+def configuration(exported):
+    """Beside the versions of the model that all tests of exports share."""
+    serving.write_configuration(exported)
+    yield
+    shutil.rmtree(exported.parent / serving.FOLDER)
 
 
 def test_a_server_batches_where_every_input_has_a_batch(exported, tiny_weights, tmp_path):
     """It takes no model with a scalar input when it batches."""
-    style = saved_model.export(tmp_path / "style", what="style", weights=tiny_weights, size=48)
+    settings = presets.settings("gatys2016", style_layers={"conv1_1": 1.0}, content_layers={})
+    style = saved_model.export(
+        tmp_path / "style", what="style", weights=tiny_weights, settings=settings, size=48
+    )
     serving.write_configuration(style)
     for version, batches in ((exported, False), (style, True)):
         functions = tf.saved_model.load(str(version)).signatures.values()
