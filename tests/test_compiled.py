@@ -24,6 +24,9 @@ def test_a_runs_graphs_go_with_it(tiny_weights, scene, painting, options):
             weights=tiny_weights,
             size=48,
             evaluations=3,
+            # Of every kind of layer one: the fewer, the sooner it is compiled.
+            content_layers={"conv2_1": 1.0},
+            style_layers={"conv1_1": 1.0},
             **options,
         ).run()
 
