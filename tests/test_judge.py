@@ -21,7 +21,6 @@ PROTOCOL = [
     "--protocol=small",
     "--methods=gatys2016,reinhard",
     "--weights=mini",
-    "--judges=mini,random",
     "--size=64",
     "--evaluations=3",
     "--quiet",
@@ -35,6 +34,15 @@ def judge(*arguments):
 def read_csv(path):
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory):
+    """Two networks that judge. A process keeps them for as long as it is asked for the same."""
+    mini, path = weights_module.load("mini"), tmp_path_factory.mktemp("weights") / "other.npz"
+    kernels = {name: np.flip(kernel, (0, 1)) for name, kernel in mini.kernels.items()}
+    weights_module.Weights(kernels, mini.biases, "other").save(path)
+    return f"--judges=mini,{path}"
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +86,19 @@ def test_nothing_is_kept_of_another_pair(measured):
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
+def out(judges, tmp_path_factory):
     folder = tmp_path_factory.mktemp("judged")
-    assert judge(*PROTOCOL, f"--out={folder}") == 0
+    assert judge(*PROTOCOL, judges, f"--out={folder}") == 0
     return folder
 
 
-def test_the_table_has_its_rows(out, capsys):
+def test_the_table_has_its_rows(out, judges):
     rows = read_csv(out / "results.csv")
     assert [row["method"] for row in rows] == ["identity", "style", "gatys2016@mini", "reinhard"]
     assert {row["content"] for row in rows} == {"scene.png"}
     identity, style, gatys, _ = rows
     assert float(identity["ssim"]) == pytest.approx(1)
-    assert float(identity["w2@random"]) == 0
+    assert float(identity["w2@other"]) == 0
     assert float(style["palette"]) < 1
     assert 0 < float(gatys["gram@mini"]) < 1
     assert float(gatys["peak_memory"]) > 1e8
@@ -100,7 +108,7 @@ def test_the_table_has_its_rows(out, capsys):
     assert record["table"][2]["medians"]["ssim"][0] == float(gatys["ssim"])
     assert record["settings of gatys2016"] == {"size": 64, "evaluations": 3}
     assert float(gatys["ratio@mini"]) == 1
-    assert record["networks"] == {"mini": "mini", "random": "random"}
+    assert record["networks"] == {"mini": "mini", "other": judges.rpartition(",")[2]}
     assert weights_module.load("mini").sha256 in record["judge mini"]
     table = read_csv(out / "table.csv")
     assert table[2]["gram@mini"] == gatys["gram@mini"]
@@ -115,19 +123,19 @@ def test_the_page_shows_them(out):
     assert page.index("<table") < page.index("<img")
 
 
-def test_it_goes_on_where_it_was(out, capsys):
+def test_it_goes_on_where_it_was(out, judges, capsys):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*--*")}
-    assert judge(*PROTOCOL, f"--out={out}") == 0
+    assert judge(*PROTOCOL, judges, f"--out={out}") == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*--*")} == before
     assert "style gained, Gram, mini" in capsys.readouterr().out
 
 
-def test_a_picture_that_changed_is_judged_again(out, tmp_path):
+def test_a_picture_that_changed_is_judged_again(out, judges, tmp_path):
     shutil.copytree(out, tmp_path / "copy")
     picture = tmp_path / "copy" / "reinhard" / "scene--painting.png"
     ssim = float(read_csv(tmp_path / "copy" / "results.csv")[3]["ssim"])
     images.save(1 - images.load(picture), picture)
-    assert judge(*PROTOCOL, f"--out={tmp_path / 'copy'}") == 0
+    assert judge(*PROTOCOL, judges, f"--out={tmp_path / 'copy'}") == 0
     assert float(read_csv(tmp_path / "copy" / "results.csv")[3]["ssim"]) < ssim - 0.5
 
 
@@ -145,12 +153,12 @@ def test_two_processes_say_the_same(out, tmp_path):
             assert float(row[key]) == pytest.approx(one, rel=1e-3, abs=1e-6)
 
 
-def test_results_of_another_program(out, tmp_path, capsys):
+def test_results_of_another_program(out, judges, tmp_path, capsys):
     """A row of a folder: judged as our own, or said to be missing."""
     others = tmp_path / "others"
     others.mkdir()
     shutil.copy(out / "reinhard" / "scene--painting.png", others / "scene--painting.png")
-    arguments = ["--protocol=small", "--judges=mini", "--size=64", "--quiet", f"--out={tmp_path}"]
+    arguments = ["--protocol=small", judges, "--size=64", "--quiet", f"--out={tmp_path}"]
     assert judge(*arguments, f"--results=theirs={others},none={out}") == 2
     written = capsys.readouterr().out
     assert f"missing: {out}/scene--painting.png" in written
@@ -162,25 +170,27 @@ def test_results_of_another_program(out, tmp_path, capsys):
     assert f"missing: {out}/scene--painting.png" in (tmp_path / "index.html").read_text()
 
 
-def test_another_programs_json_is_not_ours(out, tmp_path):
+def test_another_programs_json_is_not_ours(out, judges, tmp_path):
     others = tmp_path / "others"
     others.mkdir()
     shutil.copy(out / "reinhard" / "scene--painting.png", others / "scene--painting.png")
     (others / "scene--painting.json").write_text('{"seconds": "12 s", "peak_memory": 1e999}')
-    arguments = ["--protocol=small", "--judges=mini", "--size=64", "--quiet", f"--out={tmp_path}"]
+    arguments = ["--protocol=small", judges, "--size=64", "--quiet", f"--out={tmp_path}"]
     assert judge(*arguments, f"--results=theirs={others}") == 0
     assert read_csv(tmp_path / "results.csv")[2]["seconds"] == ""
 
 
-def test_methods_may_change_and_what_is_judged_stays(out):
+def test_methods_may_change_and_what_is_judged_stays(out, judges):
     before = {path: path.stat().st_mtime_ns for path in (out / "judged").rglob("*.json")}
     swapped = [flag.replace("gatys2016,reinhard", "reinhard,gatys2016") for flag in PROTOCOL]
-    assert judge(*swapped, f"--out={out}") == 0
+    assert judge(*swapped, judges, f"--out={out}") == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert judge(*PROTOCOL, f"--out={out}") == 0
+    assert judge(*PROTOCOL, judges, f"--out={out}") == 0
 
 
-def test_what_cannot_be_made_is_listed_and_the_rest_is_judged(tmp_path, capsys, monkeypatch):
+def test_what_cannot_be_made_is_listed_and_the_rest_is_judged(
+    judges, tmp_path, capsys, monkeypatch
+):
     transfer = classical.transfer
 
     def failing(name, *arguments, **options):
@@ -189,7 +199,7 @@ def test_what_cannot_be_made_is_listed_and_the_rest_is_judged(tmp_path, capsys, 
         return transfer(name, *arguments, **options)
 
     monkeypatch.setattr(classical, "transfer", failing)
-    flags = ["--protocol=small", "--methods=quilting,reinhard", "--judges=mini", "--size=64"]
+    flags = ["--protocol=small", "--methods=quilting,reinhard", judges, "--size=64"]
     (tmp_path / "quilting").mkdir()
     images.save(images.load(assets.SCENE, 64), tmp_path / "quilting" / "scene--painting.png")
     assert judge(*flags, "--quiet", f"--out={tmp_path}") == 2
@@ -200,9 +210,9 @@ def test_what_cannot_be_made_is_listed_and_the_rest_is_judged(tmp_path, capsys, 
     assert "no block fits" in (tmp_path / "index.html").read_text()
 
 
-def test_single_pictures(out, tmp_path, capsys):
+def test_single_pictures(out, judges, tmp_path, capsys):
     result = out / "gatys2016@mini" / "scene--painting.png"
-    assert judge(*PAIR, result, tmp_path / "gone.png", "--judges=mini", "--quiet") == 2
+    assert judge(*PAIR, result, tmp_path / "gone.png", judges, "--quiet") == 2
     written = capsys.readouterr().out
     assert str(result) in written
     assert f"missing: {tmp_path}/gone.png" in written
@@ -211,13 +221,13 @@ def test_single_pictures(out, tmp_path, capsys):
     assert f"{value:.3g}" in line.split()
 
 
-def test_another_size_is_refused_by_name(out, tmp_path, capsys):
+def test_another_size_is_refused_by_name(out, judges, tmp_path, capsys):
     good = out / "reinhard" / "scene--painting.png"
     images.save(images.load(good, 48), tmp_path / "small.png")
-    assert judge(*PAIR, good, tmp_path / "small.png", "--judges=mini", "--quiet") == 2
+    assert judge(*PAIR, good, tmp_path / "small.png", judges, "--quiet") == 2
     assert f"{tmp_path}/small.png has 48x36 pixels, the content image" in capsys.readouterr().err
     images.save(images.resize(images.load(good), 64, 64), tmp_path / "square.png")
-    assert judge(*PAIR, tmp_path / "square.png", "--judges=mini", "--quiet") == 2
+    assert judge(*PAIR, tmp_path / "square.png", judges, "--quiet") == 2
     assert "square.png has 64x64 pixels" in capsys.readouterr().err
 
 
