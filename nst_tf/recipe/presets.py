@@ -19,22 +19,19 @@ PUBLISHED = "gatys2016"
 #: The network of a preset that is made for one: it takes the place of `auto`.
 NETWORKS = MappingProxyType({"draft": "mini"})
 
-# Ours. W² of Gaussians in place of Gram matrices (Mroueh, arXiv:1905.12828), which weighs small
-# and large directions alike and so takes the painting's colours; each layer's distances relative
-# to its own features, so that α and β mean the same everywhere; scales from coarse to fine, so
-# that the painting's large shapes are there, too; values kept in [0, 1]. The photo's lines and
-# what is alike in it are kept beside its features: for as much style, more of it can still be seen.
-# More of its self-similarity would show more yet, and leave flat places without a stroke. L-BFGS,
-# since it ends lower than Adam and its average in half the time. Weights by eye and by the judge's
-# measures, on pairs that are not in its lists.
+# Ours. W² of Gaussians in place of Gram matrices (Mroueh, arXiv:1905.12828), which weighs small and
+# large directions alike and so takes the painting's colours; each layer's distances relative to its
+# own features, so that α and β mean the same everywhere; scales from coarse to fine, so that the
+# painting's large shapes are there, too; values kept in [0, 1]. The photo's lines are kept beside
+# its features: for as much style, more of it can still be seen. Self-similarity would show as much,
+# and leaves flat places without a stroke. L-BFGS, since it ends lower than Adam and its average in
+# half the time. Weights by eye and by the judge's measures, on pairs that are not in its lists.
 _CRISP = Settings(
     content_loss="relative",
     style_loss="wasserstein",
     content_layers={"conv4_2": 1.0},
-    structure_layers={"conv3_1": 1.0},
     style_layers={f"conv{block}_1": 1 / 5 for block in range(1, 6)},
-    content_weight=0.8,
-    structure_weight=0.3,
+    content_weight=0.7,
     laplacian_weight=0.5,
     style_weight=4.0,
     padding="replicate",
