@@ -66,7 +66,9 @@ class FeatureExtractor(tf.keras.Model):
             wanted = [wanted]
         wanted = list(settings.layers if wanted is None else wanted)
         dtype = getattr(dtype, "name", dtype)  # a policy may come as itself
-        network = feature_model(weights_module.load(weights), settings, dtype, wanted)
+        network = feature_model(
+            weights_module.load(presets.network(preset, weights)), settings, dtype, wanted
+        )
         outputs = {key: network.get_layer(vgg.layer_name(key)).output for key in wanted}
         super().__init__(network.input, outputs, name=name)
         self.trainable = False
@@ -154,8 +156,8 @@ class _Loss(tf.keras.losses.Loss):
             for pictures in (y_pred, tf.stop_gradient(y_true))
         )
         terms = of_maps(kinds, maps, targets, self._settings)
-        if "structure" in kinds and self._settings.laplacian_weight:
-            terms |= laplacian_terms(y_pred, laplacian(y_true))
+        if "laplacian" in kinds and self._settings.laplacian_weight:
+            terms |= laplacian_terms(y_pred, laplacian(tf.stop_gradient(y_true)))
         return total(terms, weights_of(self._settings), tf.shape(y_pred)[:1])
 
 
@@ -181,4 +183,4 @@ class PerceptualLoss(_Loss):
     image's the settings keep, its self-similarity and its Laplacian."""
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        return self._terms(y_true, y_pred, "content", "structure", "style")["total"]
+        return self._terms(y_true, y_pred, "content", "structure", "laplacian", "style")["total"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rounding
 import tensorflow as tf
+from PIL import Image
 
 from nst_tf import assets
 from nst_tf.apps.main import main
@@ -440,3 +441,25 @@ def test_a_run_from_the_command_line(tmp_path, capsys):
         assert main(arguments) == 2
         error = capsys.readouterr().err.strip()
         assert message in error and "\n" not in error
+
+
+def test_what_is_transparent_is_not_chosen():
+    """As a selection is exported: white, and transparent around it."""
+    chosen = np.ones((4, 4, 4), np.float32)
+    chosen[:, 2:, 3] = 0
+    expected = np.repeat([[1.0, 1.0, 0.0, 0.0]], 4, axis=0)
+    image = Image.fromarray(np.uint8(255 * chosen), "RGBA")
+    for mask in (chosen, image):
+        np.testing.assert_allclose(masks.read(mask, 4, 4), expected, atol=1e-6)
+    with pytest.raises(SettingsError, match="values up to 1 alone, of which 255 would be white"):
+        masks.read(np.array([[0, 1]], np.uint8), 4, 4)
+
+
+def test_a_protected_photo_stays_beyond_the_largest_scale(scene, painting, tiny_weights):
+    half = np.kron([[1.0, 0.0]], np.ones((2, 1)))
+    run = run_of(scene, painting, tiny_weights, protect=half, max_scale=24, min_scale=None)
+    result = run.run().array
+    kept = masks.read(half, *result.shape[:2]) == 1
+    assert kept.mean() > 0.2
+    np.testing.assert_array_equal(result[kept], run.content[kept])
+    assert np.abs(result - run.content)[:, -8:].mean() > 0.003

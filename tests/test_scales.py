@@ -243,10 +243,11 @@ def test_the_palette_is_the_paintings_and_the_saved_loss_that_of_what_is_saved(c
     assert result.manifest["total"] == free.manifest["total"]
 
 
-def test_beyond_the_largest_scale_a_picture_is_enlarged_with_detail(
-    tiny_weights, scene, painting, workshop
+@pytest.mark.parametrize("init", ["content", "blank"])
+def test_beyond_the_largest_scale_a_picture_is_enlarged_with_the_photos_detail(
+    init, tiny_weights, scene, painting, workshop
 ):
-    options = {**OPTIONS, "max_scale": 34}
+    options = {**OPTIONS, "max_scale": 34, "init": init}
     made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **options)
     last = [step.array for step in made][-1]
     assert last.shape == (26, 34, 3)
@@ -257,7 +258,7 @@ def test_beyond_the_largest_scale_a_picture_is_enlarged_with_detail(
     # Sharper than an enlarged picture by what the photo has at that size and not at the smaller.
     photo, shrunk = made.content, images.resize(images.resize(made.content, 26, 34), 36, 48)
     detail = (photo - shrunk).ravel()
-    assert np.corrcoef((result.array - plain).ravel(), detail)[0, 1] > 0.8
+    assert np.corrcoef((result.array - plain).ravel(), detail)[0, 1] > 0.7
 
 
 def test_a_draft_is_made_with_the_network_that_it_is_for(
@@ -270,6 +271,11 @@ def test_a_draft_is_made_with_the_network_that_it_is_for(
     assert StyleTransfer(scene, painting, weights=tiny_weights, **options).weights is tiny_weights
     other = StyleTransfer(scene, painting, preset="crisp", size=32)
     assert other.weights.kind == "random"
+
+
+def test_a_largest_scale_that_is_too_small_is_refused_by_name(tiny_weights, scene, painting):
+    with pytest.raises(SettingsError, match="max_scale is 4: a picture then has fewer pixels"):
+        StyleTransfer(scene, painting, preset="crisp", max_scale=4, weights=tiny_weights, size=48)
 
 
 def test_a_single_scale_can_be_a_smaller_one(tiny_weights, scene, painting):

@@ -64,6 +64,10 @@ def test_a_draft_is_crisp_in_little():
     assert draft.graph_key == crisp.graph_key
     changed = {"max_scale": None, "evaluations": crisp.evaluations, "preset": "crisp"}
     assert draft.replace(**changed) == crisp
+    for unnamed in (None, "auto"):
+        assert presets.network("draft", unnamed) == "mini"
+        assert presets.network("crisp", unnamed) is unnamed
+    assert presets.network("draft", "vgg19.h5") == "vgg19.h5"
 
 
 def test_any_field_can_be_overridden_and_the_table_stays():

@@ -10,6 +10,7 @@ from scipy import ndimage
 from scipy.spatial import distance
 
 import nst_tf.keras
+from nst_tf.export import saved_model
 from nst_tf.losses import terms
 from nst_tf.losses.laplacian import laplacian, laplacian_loss
 from nst_tf.losses.objective import Objective
@@ -99,6 +100,11 @@ def test_the_laplacian_sees_lines_and_neither_colour_nor_light():
     flat = tf.fill([1, 16, 16, 3], 0.5)
     lost = laplacian_loss(laplacian(flat), target)
     assert float(lost[0]) == pytest.approx(np.square(target).mean() / 0.04, rel=1e-5)
+
+
+def test_the_smallest_picture_has_a_laplacian():
+    found = laplacian(tf.constant(draw.random((2, 3, 2, 3), np.float32)))
+    np.testing.assert_array_equal(found, np.zeros((2, 1, 1, 1)))  # one cell and its own border
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +219,24 @@ def test_a_perceptual_loss_has_the_same_terms(scene, painting):
     lines = laplacian_loss(*(laplacian(tf.constant(one)) for one in reversed(pair)))
     expected = float(without) + float(structure[0]) + 0.5 * float(lines[0])
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_served_run_has_the_same_terms(tiny_weights, scene, painting, without_graphs):
+    """Its first loss is that of the photo itself: of the style alone; the next has all terms."""
+    settings = presets.settings("crisp", **KEPT)
+    servable = saved_model.build(tiny_weights, settings, 64, "float32", "all", None)
+    files = [tf.io.encode_png(tf.cast(tf.round(255 * one), tf.uint8)) for one in (scene, painting)]
+    served = servable.stylize(*files, tf.constant(3))
+    light = presets.settings("crisp", **{**KEPT, "structure_layers": {}, "laplacian_weight": 0.0})
+    other = saved_model.build(tiny_weights, light, 64, "float32", "all", None)
+    without = other.stylize(*files, tf.constant(3))
+    objective = Objective.from_settings(settings, feature_model(tiny_weights, settings))
+    content, style = (np.round(255 * one) / np.float32(255) for one in (scene, painting))
+    objective.set_content(content)
+    objective.set_styles([style])
+    first = objective(tf.constant(content)[tf.newaxis])
+    assert float(served["loss"][0]) == pytest.approx(float(first.loss), rel=1e-4)
+    image = tf.cast(tf.io.decode_png(served["image_bytes"]), tf.float32)[tf.newaxis] / 255
+    last = objective(image).terms
+    assert float(served["loss"][-1]) == pytest.approx(float(last["total"]), rel=0.05)
+    assert float(served["loss"][-1]) > float(without["loss"][-1])

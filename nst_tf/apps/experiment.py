@@ -109,7 +109,9 @@ def main(argv: list[str]) -> int:
     from nst_tf.watch.progress_bar import JobsBar
 
     page.check_installed()
-    network = weights_module.load(values.weights)
+    network = weights_module.load(
+        presets.network(values.preset or presets.PUBLISHED, values.weights)
+    )
     print(command.weights_line(network.source, network.kind), flush=True)
     if name == _FEATURE_MAPS:
         from nst_tf.experiments import feature_maps

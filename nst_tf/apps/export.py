@@ -75,7 +75,7 @@ def main(argv: list[str]) -> int:
     from nst_tf.network import weights as weights_module
 
     serving.check_name(Path(values.out))
-    weights = weights_module.load(values.weights)
+    weights = weights_module.load(presets.network(settings.preset, values.weights))
     print(command.weights_line(weights.source, weights.kind), flush=True)
     version = export(
         values.out,

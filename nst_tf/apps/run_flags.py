@@ -47,8 +47,8 @@ def define(values: flags.FlagValues) -> None:
         "weights",
         "auto",
         "The network: 'imagenet' (VGG19, Keras' download), 'mini' (built in, fast), 'random', or a "
-        ".h5, .weights.h5 or .npz file. 'auto' takes $NST_TF_WEIGHTS, else VGG19 if Keras has it "
-        "already, else mini.",
+        ".h5, .weights.h5 or .npz file. 'auto' takes the preset's own (draft: mini), else "
+        "$NST_TF_WEIGHTS, else VGG19 if Keras has it already, else mini.",
         flag_values=values,
     )
     define_settings(values, SETTINGS)

@@ -222,6 +222,7 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
     if values.proof:
         proof.Printer(values.proof)
         targets.append(proof.proof_path(targets[0]))
+        images.check_target(targets[-1])
     for target, other in itertools.combinations(targets, 2):
         if target.resolve() == other.resolve():
             raise FileError(f"two outputs are both {target}: name another file")

@@ -11,13 +11,14 @@ from typing import Any
 from nst_tf import files, page
 from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Curves, Plan
+from nst_tf.recipe.settings import strength_factors
 from nst_tf.run.jobs import Manifest
 from nst_tf.version import __version__
 
 #: Longer side in pixels of what the user's own pictures are shown at: a camera's have many more.
 _INPUT = 1024
 
-_TERMS = ("total", "content", "style", "tv")
+_TERMS = ("total", *strength_factors(0.5))
 
 
 def write(plan: Plan, manifests: dict[str, Manifest], folder: Folder) -> Path:
@@ -93,7 +94,7 @@ def _best(manifest: Manifest, iteration: int) -> float:
 def _at_its_size(manifest: Manifest) -> list[dict[str, Any]]:
     """The rows whose losses are those of pictures of the result's size: of several scales, the last
     one alone is known to be."""
-    several = manifest["settings"].get("min_scale") is not None
+    several = manifest.get("stages", 1) > 1 or manifest["settings"].get("min_scale") is not None
     rows: list[dict[str, Any]] = manifest["history"][-1:] if several else manifest["history"]
     return rows
 

@@ -99,7 +99,7 @@ def export(
         statistics.named(settings.style_loss)  # is it one of pictures alone?
     wanted = map(layers_module.parse, _wanted(settings, what, layers))
     layers_module.check_size(int(size), int(size), wanted)
-    network = weights_module.load(weights)
+    network = weights_module.load(presets.network(settings.preset, weights))
     servable = build(network, settings, size, dtype, what, layers)
     made = {
         "nst_tf": __version__,

@@ -25,13 +25,14 @@ def laplacian(image: tf.Tensor) -> tf.Tensor:
     the value; beyond the border the values of the border go on.
 
     Args:
-      image: [batch, height, width, 3] RGB in [0, 1], at least 4 pixels a side.
+      image: [batch, height, width, 3] RGB in [0, 1].
 
     Returns:
-      float32 [batch, height // 4, width // 4, 1].
+      float32 [batch, ⌈height / 4⌉, ⌈width / 4⌉, 1]; cells at the border are of the pixels that
+      there are.
     """
     grey = tf.reduce_mean(tf.cast(image, tf.float32), axis=-1, keepdims=True)
-    grey = tf.nn.avg_pool2d(grey, POOL, POOL, "VALID")
+    grey = tf.nn.avg_pool2d(grey, POOL, POOL, "SAME")
     padded = tf.pad(grey, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     rows = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1]
     columns = padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]

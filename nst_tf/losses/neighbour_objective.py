@@ -46,6 +46,8 @@ class NeighbourObjective(Objective):
     ) -> None:
         if not style_layers:
             raise SettingsError("neighbours are looked for in style layers: name at least one")
+        if options.get("regions"):
+            raise SettingsError("neighbours know no regions: leave out the masks")
         options["style_loss"] = hypercolumns.Maps()
         super().__init__(model, content_layers, style_layers, **options)
         self._needs = (*self._style_layers, hypercolumns.GRID)
@@ -102,6 +104,8 @@ class NeighbourObjective(Objective):
           image: float32 [1, height, width, 3]; None for the content image.
           layerwise: whether each layer has neighbours of its own.
         """
+        if self._content is None:
+            raise SettingsError("no content image to look for neighbours of: set_content first")
         picture = self._content if image is None else image
         if image is not None and not layerwise:
             picture = image + self._content_share * (self._content - image)

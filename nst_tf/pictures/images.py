@@ -48,16 +48,17 @@ _DATED = ImageCms.ImageCmsProfile(_SRGB).tobytes()
 SRGB_ICC: bytes = _DATED[:24] + bytes(12) + _DATED[36:]
 
 
-def load(picture: Picture, size: int | None = None) -> np.ndarray:
+def load(picture: Picture, size: int | None = None, ground: str = "white") -> np.ndarray:
     """Any picture as float32 [height, width, 3], sRGB in [0, 1].
 
     EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency laid on
-    white. Arrays and tensors are RGB, RGBA or gray, [height, width], [height, width, channels] or
-    [1, height, width, channels]; integers are 8 or 16 bit full scale, floats are in [0, 1].
+    a ground. Arrays and tensors are RGB, RGBA or gray, [height, width], [height, width, channels]
+    or [1, height, width, channels]; integers are 8 or 16 bit full scale, floats are in [0, 1].
 
     Args:
       picture: a path, a PIL image, an array or a tensor.
       size: the longer side in pixels that it is scaled to, the aspect kept; None leaves it.
+      ground: white or black.
 
     Raises:
       PictureError: it is no picture that can be read; the text says why.
@@ -65,13 +66,13 @@ def load(picture: Picture, size: int | None = None) -> np.ndarray:
     if size is not None and size > MAX_SIZE:
         raise PictureError(f"a size of {size} pixels is too large: {MAX_SIZE} at most")
     if isinstance(picture, (str, os.PathLike)):
-        array = _from_file(Path(picture))
+        array = _from_file(Path(picture), ground)
     elif isinstance(picture, Image.Image):
         what = f"the PIL image {picture.mode} {picture.size}"
         with _one_line(what):
-            array = _from_pil(picture, what)
+            array = _from_pil(picture, what, ground)
     else:
-        array = _from_array(picture)
+        array = _from_array(picture, ground=ground)
     if size is None:
         return array
     height, width = array.shape[:2]
@@ -229,7 +230,7 @@ def _one_line(what: str) -> Iterator[None]:
         raise PictureError(f"{what} is damaged or cut short: {reason}") from error
 
 
-def _from_file(path: Path) -> np.ndarray:
+def _from_file(path: Path, ground: str) -> np.ndarray:
     try:
         data = path.read_bytes()
     except IsADirectoryError as error:
@@ -243,10 +244,10 @@ def _from_file(path: Path) -> np.ndarray:
         # Pillow hands EPS to Ghostscript, a program that a picture should not be able to run.
         formats = [name for name in Image.OPEN if name != "EPS"]
         with Image.open(io.BytesIO(data), formats=formats) as image:
-            return _from_pil(image, str(path))
+            return _from_pil(image, str(path), ground)
 
 
-def _from_pil(image: Image.Image, what: str) -> np.ndarray:
+def _from_pil(image: Image.Image, what: str, ground: str) -> np.ndarray:
     """Float32 RGB of a PIL image. Pillow reads colour of 16 bits at 8; gray keeps to 8 with it."""
     if 0 in image.size:
         raise PictureError(f"{what} has no pixels")
@@ -268,7 +269,7 @@ def _from_pil(image: Image.Image, what: str) -> np.ndarray:
     image, alpha = _without_alpha(image)
     image = _to_srgb(image, profile)
     if alpha is not None:
-        image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+        image = Image.composite(image, Image.new("RGB", image.size, ground), alpha)
     return np.asarray(image, np.float32) / 255
 
 
@@ -317,7 +318,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_array(picture: Any, what: str = "the array") -> np.ndarray:
+def _from_array(picture: Any, what: str = "the array", ground: str = "white") -> np.ndarray:
     try:
         array = np.asarray(picture)
     except ValueError as error:  # a ragged list
@@ -346,7 +347,7 @@ def _from_array(picture: Any, what: str = "the array") -> np.ndarray:
     channels = array.shape[-1]
     if channels in (2, 4):
         colour, alpha = array[..., :-1], array[..., -1:]
-        array = colour * alpha + (1 - alpha)
+        array = colour * alpha + (1 - alpha if ground == "white" else 0)
     if channels in (1, 2):
         array = np.repeat(array, 3, axis=-1)
     return np.ascontiguousarray(array)

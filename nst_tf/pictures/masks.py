@@ -1,7 +1,7 @@
 """Masks: where in the result a style image is to be seen, and where the photo is to stay.
 
 A mask is a picture whose luminance counts, black for nowhere and white for here; gray is a part of
-it. It may have any size and is stretched to the photo's.
+it, what is transparent is nowhere. It may have any size and is stretched to the photo's.
 """
 
 from __future__ import annotations
@@ -73,8 +73,13 @@ def read(mask: Picture, height: int, width: int) -> np.ndarray:
     """
     if not isinstance(mask, (str, os.PathLike, Image.Image)):
         mask = np.asarray(mask)
+        if np.issubdtype(mask.dtype, np.integer) and mask.size and mask.max() == 1:
+            raise SettingsError(
+                f"a mask of {mask.dtype} has values up to 1 alone, of which 255 would be white: "
+                "use bool, floats, or 0 and 255"
+            )
         mask = mask.astype(np.float32) if mask.dtype == bool else mask
-    luminance = images.load(mask).astype(np.float64) @ _LUMINANCE
+    luminance = images.load(mask, ground="black").astype(np.float64) @ _LUMINANCE
     if not luminance.max() > 0:
         name = mask if isinstance(mask, (str, os.PathLike)) else "a mask"
         raise SettingsError(f"{name} is black everywhere: paint white what it is to choose")

@@ -36,3 +36,8 @@ def views(
         seen = [way for picture in seen for way in (picture, picture[:, ::-1])]
     turns = range(4 if rotations else 1)
     return [np.rot90(picture, turn) for picture in seen for turn in turns]
+
+
+def smallest(sizes: Sequence[float]) -> float:
+    """The factor of the smallest view: 1 where no other size is asked for."""
+    return min((1.0, *sizes))

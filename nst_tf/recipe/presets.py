@@ -169,6 +169,13 @@ def settings(preset: str = DEFAULT, **overrides: Any) -> Settings:
     return PRESETS[preset].replace(preset=preset, **overrides)
 
 
+def network(preset: str, source: Any = None) -> Any:
+    """What `weights.load` is to be given for a preset: its own network (`NETWORKS`), if it has one
+    and none is named; else the source as it is."""
+    unnamed = source is None or (isinstance(source, str) and source == "auto")
+    return NETWORKS.get(preset, source) if unnamed else source
+
+
 def has_own_end(preset: str, changes: Mapping[str, Any]) -> bool:
     """Whether a preset so changed has an end that no default of a command's should replace: the
     caller says one, or there are several scales, whose steps are not those of one.

@@ -93,7 +93,7 @@ class Settings:
         None,
         DATA,
         "Optimise at so many pixels on the longer side at most; a larger result is that enlarged, "
-        "with the initial image's detail. 0 for all of it.",
+        "with the content image's detail. 0 for all of it.",
     )
     content_layers: Mapping[str, float] = setting(
         {"conv4_2": 1.0},

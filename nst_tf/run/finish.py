@@ -13,34 +13,54 @@ from nst_tf.run import schedule
 from nst_tf.run.inputs import Inputs
 
 
-def shown(image: Any, inputs: Inputs) -> Any:
-    """The picture that an image of a run stands for: where the photo is protected, the photo.
+class Overlay:
+    """The photo laid over the image of a run where it is protected.
+
+    Call it with an image, [..., height, width, 3], an array or a tensor, at the size of any stage:
+    for the picture that it stands for.
 
     Args:
-      image: [..., height, width, 3], an array or a tensor, at the size of any stage.
       inputs: of the run.
+
+    Attributes:
+      inputs: the same.
     """
-    if inputs.protect is None:
-        return image
-    size = image.shape[-3:-1]
-    photo, protect = images.resize(inputs.content, *size), masks.resize(inputs.protect, *size)
-    return masks.laid_over(image, photo, protect)
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self._scaled: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def __call__(self, image: Any) -> Any:
+        if self.inputs.protect is None:
+            return image
+        height, width = image.shape[-3:-1]
+        return masks.laid_over(image, *self.at((height, width)))
+
+    def at(self, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """The photo and how much of it stays, of a run that protects, at a height and width: scaled
+        once, not at every step."""
+        if shape not in self._scaled:
+            assert self.inputs.protect is not None
+            photo = images.resize(self.inputs.content, *shape)
+            self._scaled[shape] = photo, masks.resize(self.inputs.protect, *shape)
+        return self._scaled[shape]
 
 
-def result(image: tf.Tensor, inputs: Inputs, settings: Settings) -> np.ndarray:
+def result(image: tf.Tensor, overlay: Overlay, settings: Settings) -> np.ndarray:
     """The picture that a run makes, float32 [height, width, 3] in [0, 1].
 
     Final colours, too, leave alone what is protected, and what no style image is for.
 
     Args:
       image: that the run ended with, float32 [1, height, width, 3], at the size of any stage.
-      inputs: of the run.
+      overlay: of the run.
       settings: likewise.
     """
+    inputs = overlay.inputs
     shape = inputs.content.shape[:2]
     if image.shape[1:3] != shape:  # of a run that ended at a small size
-        image = schedule.enlarge(image, inputs.start, shape)
-    image = np.clip(shown(image[0].numpy(), inputs), 0, 1)
+        image = schedule.enlarge(image, inputs.content, shape)
+    image = np.clip(overlay(image[0].numpy()), 0, 1)
     if settings.colours == "content":
         shares = None if inputs.protect is None else 1 - inputs.protect
         return _laid(image, [colours.keep(image, inputs.content)], shares)

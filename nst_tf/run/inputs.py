@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_tf.errors import SettingsError
-from nst_tf.pictures import colours, images, initial, masks
+from nst_tf.losses import statistics
+from nst_tf.pictures import colours, images, initial, masks, views
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import choices, layers
@@ -64,6 +65,7 @@ def load(
             f"{len(settings.style_blend)} weights in style_blend for {len(sources)} "
             "style images: give one for each, or none"
         )
+    _check_blend(settings, len(given) if all(mask is None for mask in chosen) else 1)
     photo = images.load(content, settings.size)
     style_size = settings.style_size or settings.size
     if settings.style_size is None and settings.stroke_size != 1:
@@ -71,7 +73,7 @@ def load(
     styles = [images.load(picture, style_size) for picture in sources]
     for source, picture in zip((content, *sources), (photo, *styles), strict=True):
         # The smallest way in which it is seen.
-        furthest = 1.0 if picture is photo else min((1.0, *settings.stroke_sizes))
+        furthest = 1.0 if picture is photo else views.smallest(settings.stroke_sizes)
         height, width = (max(1, round(furthest * side)) for side in picture.shape[:2])
         try:
             layers.check_size(height, width, map(layers.parse, settings.layers))
@@ -93,6 +95,20 @@ def load(
     kept = None if protect is None else masks.read(protect, *photo.shape[:2])[..., np.newaxis]
     regions = _regions(settings, photo, sources, chosen, kept)
     return Inputs(photo, styles, start, identity, regions, kept)
+
+
+def _check_blend(settings: Settings, count: int) -> None:
+    """Raises SettingsError where several style images, or views of one, are asked for with a
+    statistic that cannot be blended."""
+    if settings.style_loss == choices.NEIGHBOURS:
+        return
+    asked = [name for name in ("rotations", "mirrored", "stroke_sizes") if getattr(settings, name)]
+    asked = [f"{count} style images"] * (count > 1) + asked
+    if asked and not statistics.named(settings.style_loss).additive:
+        raise SettingsError(
+            f"style_loss={settings.style_loss} knows one style image, seen one way: leave out "
+            f"{' and '.join(asked)}"
+        )
 
 
 def _regions(

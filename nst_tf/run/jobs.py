@@ -1,8 +1,7 @@
 """Many runs, one after the other or in several processes, each done once.
 
 A job is a run with settings, inputs and a place to write. What is done is known by its manifest, so
-jobs that were stopped go on where they were. Other work can be shared out in the same way: see
-`Work`.
+jobs that were stopped go on where they were. Other work is shared out alike: see `Work`.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from nst_tf import files
 from nst_tf.errors import DivergenceError, NSTError
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
+from nst_tf.recipe import presets
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.meter import forget_peak
 from nst_tf.run.record import Step, same_work
@@ -117,11 +117,12 @@ class Job:
 
     def run(self, worker: Worker) -> Manifest | None:
         """As `Work.run`; a run that diverged counts as done."""
+        source = presets.network(self.settings.preset, self.weights)
         run = StyleTransfer(
             self.content,
             list(self.styles),
             settings=self.settings,
-            weights=worker.weights(self.weights, self.settings.seed),
+            weights=worker.weights(source, self.settings.seed),
             callbacks=[_Reports(self.name, worker), *self.watchers()],
             tile=worker.engine.tile,
             engine=worker.engine.engine,
@@ -366,8 +367,7 @@ class _Reports(Callback):
         self._name, self._worker = name, worker
 
     def on_step(self, run: StyleTransfer, step: Step) -> None:
-        by_evaluations = run.settings.evaluations is not None
-        done = step.evaluations if by_evaluations else step.iteration
+        done = step.iteration if run.settings.evaluations is None else step.evaluations
         if len(run.stages) > 1:  # the steps of several scales are not alike
             done = round(run.share * (run.settings.evaluations or run.settings.iterations or 1))
         self._worker.report(self._name, done, step.terms["total"])

@@ -103,7 +103,8 @@ class Result:
       array: the image with the smallest total loss, or the average of the last ones where the
         settings ask for it, float32 [height, width, 3], in [0, 1].
       history: one row a recorded iteration: `iteration`, `evaluations`, `seconds`, `total`,
-        `content`, `style`, `tv`, `content/LAYER`, `style/LAYER`, `gradient_norm`,
+        `content`, `style`, `tv` and whatever else the loss is made of, their parts such as
+        `style/LAYER`, `gradient_norm`,
         `learning_rate`, `step_length` (see `Step`).
       settings: of the run.
       stopped: why it ended: `finished`; `stalled`, where no smaller loss can be found at the
@@ -191,6 +192,7 @@ def manifest(
     stopped: str,
     total: float,
     saved_total: float | None,
+    stages: int,
 ) -> dict[str, Any]:
     """How an image came about, as plain values for JSON.
 
@@ -201,7 +203,8 @@ def manifest(
       stopped: why it ended.
       total: L_total of the image as the optimizer has it, perhaps with values beyond [0, 1].
       saved_total: L_total of the image as 8 bits hold it, in its final colours, clipped and
-        rounded; None where that is not finite.
+        rounded, at the size of the last scale; None where that is not finite.
+      stages: how many the run consists of; the losses of one do not compare with another's.
     """
     return {
         "nst_tf": __version__,
@@ -221,5 +224,6 @@ def manifest(
         **spent,
         "total": total,
         "saved_total": saved_total,
+        "stages": stages,
         "history": list(history),
     }

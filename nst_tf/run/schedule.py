@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.pictures import images
+from nst_tf.errors import SettingsError
+from nst_tf.pictures import images, views
 from nst_tf.recipe import choices, layers
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.descent import Limits
@@ -59,7 +60,7 @@ class Stage:
         return images.resize(content, *shape), scaled
 
 
-#: The stages in their order; the last has the size of the result.
+#: The stages in their order; the last has the size of the result, or as much of it as is optimised.
 Schedule = Sequence[Stage]
 
 #: Between two scales: a coarse stroke is settled before the next finer one is looked at.
@@ -112,29 +113,34 @@ def of_settings(settings: Settings, content: np.ndarray, styles: Sequence[np.nda
     limits = (settings.iterations, settings.evaluations)
     size = max(content.shape[:2])
     sizes = [min(size, settings.max_scale or size)]
-    if settings.min_scale is None:
-        last = None if sizes[0] == size else sizes[0]
-        only = Stage(Limits(*limits), last, settings.learning_rate)
-        return with_last_looks(settings, (only,))
-    # A scale that would be a tenth off is the smallest one still.
-    while sizes[0] > 1.1 * settings.min_scale:
-        sizes.insert(0, max(1, round(sizes[0] / _FACTOR)))
+    if settings.min_scale is not None:
+        # A scale that would be a tenth off is the smallest one still.
+        while sizes[0] > 1.1 * settings.min_scale:
+            sizes.insert(0, max(1, round(sizes[0] / _FACTOR)))
+        factors = [_REFERENCE / scale for scale in sizes]
+    else:
+        factors = [1.0]
     stages = tuple(
         Stage(
-            Limits(*(n and max(1, round(n * _REFERENCE / scale)) for n in limits)),
+            Limits(*(n and max(1, round(n * factor)) for n in limits)),
             None if scale == size else scale,
             settings.learning_rate,
         )
-        for scale in sizes
+        for scale, factor in zip(sizes, factors, strict=True)
     )
     least = layers.smallest_size([layers.parse(key) for key in settings.layers])
-    furthest = min((1.0, *settings.stroke_sizes))
+    furthest = views.smallest(settings.stroke_sizes)
 
     def least_side(stage: Stage) -> float:
         shape, *seen = stage.shapes(content, *styles)
         return min(min(shape), *(furthest * min(its) for its in seen))
 
-    large_enough = [stage for stage in stages if least_side(stage) >= least]
+    if settings.max_scale and sizes[-1] < size and least_side(stages[-1]) < least:
+        raise SettingsError(
+            f"max_scale is {settings.max_scale}: a picture then has fewer pixels a side than the "
+            f"{least} that the layers take"
+        )
+    large_enough = tuple(stage for stage in stages if least_side(stage) >= least)
     return with_last_looks(settings, large_enough or stages[-1:])
 
 

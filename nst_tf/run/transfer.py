@@ -113,14 +113,14 @@ class StyleTransfer:
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
         self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
+        self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self._solvers = [
             optimizers.create(settings.optimizer, stage.learning_rate, settings.bounded)
             for stage in self.stages
         ]
-        if weights in (None, "auto"):
-            weights = presets.NETWORKS.get(settings.preset, weights)
-        self.weights = weights_module.load(weights, seed=settings.seed)
+        source = presets.network(settings.preset, weights)
+        self.weights = weights_module.load(source, seed=settings.seed)
         self._callbacks = list(callbacks)
         self._tile = machine.check_tile(tile)
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
@@ -158,12 +158,10 @@ class StyleTransfer:
 
     def _evaluate(self, stage: Stage, start: tf.Tensor | None = None) -> Evaluate:
         """The objective as one of the image that descends, of which the protected is no part."""
-        objective, protect = self.build_objective(stage, start), self._inputs.protect
-        if protect is None:
+        objective = self.build_objective(stage, start)
+        if self._inputs.protect is None:
             return objective
-        shape = stage.shape(self.content)
-        photo = images.resize(self.content, *shape)
-        return self._workshop.protected(objective, photo, masks.resize(protect, *shape))
+        return self._workshop.protected(objective, *self._overlay.at(stage.shape(self.content)))
 
     @property
     def objective(self) -> Objective:
@@ -204,7 +202,7 @@ class StyleTransfer:
           SettingsError: nothing has been evaluated yet.
         """
         image = self._outcome(self._progress())
-        return finish.result(image, self._inputs, self.settings)
+        return finish.result(image, self._overlay, self.settings)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -270,6 +268,7 @@ class StyleTransfer:
                 track.spent,
                 track.stopped,
                 *self._totals(progress),
+                len(self.stages),
             ),
         )
 
@@ -282,7 +281,7 @@ class StyleTransfer:
                 ending.callback(callback.on_end, self)
             meter = Meter()
             for progress in self._descend(track):
-                image = finish.shown(progress.state.point.image, self._inputs)
+                image = self._overlay(progress.state.point.image)
                 step = Step.of_progress(progress, meter.seconds, image)
                 track.history.append(step.row())
                 track.spent = meter.spent()
@@ -353,11 +352,10 @@ class StyleTransfer:
         """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite."""
         known = self._track.totals
         if known is None or known[0] is not progress:
-            image = finish.shown(self._outcome(progress), self._inputs)
+            image = self._overlay(self._outcome(progress))
             objective = self.build_objective(self._track.stage, self._track.start)
             total = objective(image).loss if self.settings.average else progress.best.loss
-            if image.shape[1:3] == self.content.shape[:2]:
-                image = self.best[np.newaxis]
+            image = images.resize(self.best, *image.shape[1:3])[np.newaxis]
             pixels = images.to_uint8(np.asarray(image)) / np.float32(255)
             saved = float(objective(tf.constant(pixels)).loss)
             known = progress, (float(total), saved if math.isfinite(saved) else None)
