@@ -201,7 +201,7 @@ def test_cocob_has_no_learning_rate(tfa):
         ("tfa.MovingAverage", "no optimizer 'tfa.MovingAverage' for pictures: it averages"),
         ("tfa.ConditionalGradient", "towards black"),
         ("tfa.MultiOptimizer", "there is but one image"),
-        ("lamb", "use one of lbfgs, adam, gd, tfp-lbfgs, or tfa.NAME"),
+        ("lamb", "use one of lbfgs, adam, gd, tfp-lbfgs, pyramid, or tfa.NAME"),
     ],
 )
 def test_what_names_no_optimizer(name, message):
@@ -249,5 +249,6 @@ def test_on_the_command_line_too(missing, capfd, tmp_path):
 def test_help_names_them(capsys):
     assert main(["stylize", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "lbfgs, adam, gd, tfp-lbfgs; or one of tensorflow-addons (TensorFlow 2.15.1)" in text
+    assert "lbfgs, adam, gd, tfp-lbfgs, pyramid; or one of tensorflow-addons" in text
+    assert "tensorflow-addons (TensorFlow 2.15.1)" in text
     assert "content, style, blurred, noise, blank" in text
