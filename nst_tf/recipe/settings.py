@@ -118,7 +118,7 @@ class Settings:
     content_weight: float = setting(1.0, DATA, "Alpha, of the content loss.")
     style_weight: float = setting(1.0, DATA, "Beta, of the style loss: more is more style.")
     structure_weight: float = setting(
-        1.0, DATA, "Of the self-similarity of structure_layers: more keeps more of what is where."
+        1.0, DATA, "Of structure_layers' self-similarity: more keeps more of what is where."
     )
     laplacian_weight: float = setting(
         0.0, SWITCH, "Of the picture's Laplacian: more keeps more of the content image's lines."
@@ -131,7 +131,8 @@ class Settings:
         0.9,
         DATA,
         "Of style_loss=neighbours: how much of the content image, beside the result so far, there "
-        "is in what a scale looks for neighbours of. From 0 to 1; more keeps more of its shapes.",
+        "is in what a scale looks for neighbours of. From 0 to 1; more keeps more of its shapes, "
+        "and so does less strength.",
     )
     rotations: bool = setting(
         False, DATA, "Take the style images turned by 90, 180 and 270 degrees as well."
@@ -147,7 +148,7 @@ class Settings:
         "free",
         DATA,
         "Colours of the result: as the losses make them; the content image's; the painting's "
-        "matched to the content image's before the run; or the painting's palette, strictly.",
+        "matched to the whole content image's before the run; or the painting's palette, strictly.",
         choices.COLOURS,
     )
     pooling: str = setting("max", GRAPH, "The network's pooling.", choices.POOLINGS)
