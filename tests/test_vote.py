@@ -505,7 +505,8 @@ class Browser:
 
     def downloaded(self):
         deadline = time.monotonic() + 30
-        while not (found := list(self.downloads.glob("answers-*.json"))):
+        # The browser makes the file first and fills it then.
+        while not (found := [p for p in self.downloads.glob("answers-*.json") if p.stat().st_size]):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         (path,) = found
