@@ -146,6 +146,8 @@ class Servable(tf.train.Checkpoint):
             **targets_of(["style"], self._model(style), settings),
         }
 
+        lines = laplacian(content)
+
         def terms_of(image: tf.Tensor) -> Terms:
             maps = self._model(image)
             terms = {
@@ -153,7 +155,7 @@ class Servable(tf.train.Checkpoint):
                 **tv_terms(image, settings.tv_loss),
             }
             if settings.laplacian_weight:
-                terms |= laplacian_terms(image, laplacian(content))
+                terms |= laplacian_terms(image, lines)
             return total({name: loss[0] for name, loss in terms.items()}, weights_of(settings))
 
         @tf.function

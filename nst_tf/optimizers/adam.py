@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from nst_tf.optimizers.base import Evaluate, State, evaluate_at
+from nst_tf.optimizers.base import Evaluate, State, evaluate_at, moved_to
 
 
 class Memory(NamedTuple):
@@ -56,15 +56,7 @@ class Adam:
     def step(self, evaluate: Evaluate, state: State) -> State:
         change, memory = self.change(state.point.gradient, state.memory, state.learning_rate)
         moved = state.point.image - change
-        if self.bounded:
-            moved = tf.clip_by_value(moved, 0.0, 1.0)
-        return State(
-            evaluate_at(evaluate, moved),
-            state.evaluations + 1,
-            state.learning_rate,
-            tf.constant(False),
-            memory,
-        )
+        return moved_to(evaluate, state, moved, self.bounded, memory)
 
     def change(
         self, gradient: tf.Tensor, memory: Memory, learning_rate: tf.Tensor

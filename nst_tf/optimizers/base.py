@@ -91,6 +91,24 @@ def evaluate_at(evaluate: Evaluate, image: tf.Tensor) -> Point:
     return Point(image, loss, gradient, terms)
 
 
+def moved_to(
+    evaluate: Evaluate, state: State, image: tf.Tensor, bounded: bool, memory: Any = ()
+) -> State:
+    """The state one evaluation later, at an image that a step came to.
+
+    Args:
+      evaluate: the objective.
+      state: before the step.
+      image: float32 [1, height, width, 3].
+      bounded: whether what is beyond [0, 1] is cut off.
+      memory: the solver's, after the step.
+    """
+    if bounded:
+        image = tf.clip_by_value(image, 0.0, 1.0)
+    point = evaluate_at(evaluate, image)
+    return state._replace(point=point, evaluations=state.evaluations + 1, memory=memory)
+
+
 def is_finite(point: Point) -> tf.Tensor:
     """Whether the loss and every value of the gradient are finite, bool []."""
     return tf.math.is_finite(point.loss) & tf.reduce_all(tf.math.is_finite(point.gradient))

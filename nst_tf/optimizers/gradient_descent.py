@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from nst_tf.optimizers.base import Evaluate, State, evaluate_at, first_step
+from nst_tf.optimizers.base import Evaluate, State, evaluate_at, first_step, moved_to
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,8 @@ class GradientDescent:
         return State(point, tf.constant(1), learning_rate * shrink, tf.constant(False), ())
 
     def step(self, evaluate: Evaluate, state: State) -> State:
-        point = state.point
-        moved = point.image - state.learning_rate * point.gradient
-        if self.bounded:
-            moved = tf.clip_by_value(moved, 0.0, 1.0)
-        point = evaluate_at(evaluate, moved)
-        return state._replace(point=point, evaluations=state.evaluations + 1)
+        moved = state.point.image - state.learning_rate * state.point.gradient
+        return moved_to(evaluate, state, moved, self.bounded)
 
     def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
         """Starts anew: it remembers nothing, and sets its rate by the first gradient again."""

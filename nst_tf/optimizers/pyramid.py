@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from nst_tf.optimizers.adam import Adam, Memory, nothing_yet, resized
-from nst_tf.optimizers.base import Evaluate, State, evaluate_at
+from nst_tf.optimizers.base import Evaluate, State, evaluate_at, moved_to
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,7 @@ class Pyramid:
             strict=True,
         )
         moved = state.point.image - synthesis(changes)
-        if self.bounded:
-            moved = tf.clip_by_value(moved, 0.0, 1.0)
-        return State(
-            evaluate_at(evaluate, moved),
-            state.evaluations + 1,
-            state.learning_rate,
-            tf.constant(False),
-            memory,
-        )
+        return moved_to(evaluate, state, moved, self.bounded, memory)
 
     def resize(self, evaluate: Evaluate, state: State, image: tf.Tensor) -> State:
         """Goes on with its moments at the new size."""
