@@ -1,5 +1,5 @@
 # make demo    install the package, stylise the bundled pictures, say where the result is
-# make test    install with the test extras, check, run the whole suite and the notebook
+# make test    install with the test extras, check, run the whole suite
 # make quick   the fast tests alone
 # make check   format, lint and types
 # make test-legacy  install TensorFlow 2.15.1 with tensorflow-addons, run what must hold there
@@ -41,9 +41,11 @@ demo: $(VENV)/installed
 	@echo
 	@echo "The pastiche is demo/pastiche.png; demo/sheet.png shows content | style | result."
 
+# What the fast tests cover is printed. Slow ones run without: looking at every line that TensorFlow
+# itself runs takes half as long again, and they ask how things work together.
 test: check
-	$(PYTEST) $(TOGETHER) --cov=nst_tf --cov-report=term:skip-covered
-	NST_TF_WEIGHTS=mini $(BIN)/python -m pytest --nbmake notebooks
+	$(PYTEST) $(TOGETHER) -m "not slow" --cov=nst_tf --cov-report=term:skip-covered
+	$(PYTEST) $(TOGETHER) -m slow
 
 quick: $(VENV)/tested
 	$(PYTEST) $(TOGETHER) -m "not slow"

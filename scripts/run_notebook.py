@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-os.environ["NST_TF_WEIGHTS"] = "mini"
-
 import nbformat
 from absl import app
 from nbclient import NotebookClient
@@ -20,15 +18,25 @@ from nbclient import NotebookClient
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "style_transfer.ipynb"
 
 
-def main(argv: list[str]) -> None:
-    if argv[1:]:
-        raise app.UsageError("it takes no arguments")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, record_timing=False).execute()
+def run(notebook: nbformat.NotebookNode) -> None:
+    """Runs the cells in a process of their own, which takes `mini`, and puts in their outputs.
+
+    Raises:
+      nbclient.exceptions.CellExecutionError: a cell that fails, with its traceback.
+    """
+    environment = {**os.environ, "NST_TF_WEIGHTS": "mini"}
+    NotebookClient(notebook, record_timing=False).execute(env=environment)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     notebook.metadata["language_info"] = {"name": "python"}
+
+
+def main(argv: list[str]) -> None:
+    if argv[1:]:
+        raise app.UsageError("it takes no arguments")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    run(notebook)
     nbformat.write(notebook, NOTEBOOK)
 
 
