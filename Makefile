@@ -20,7 +20,8 @@ WEIGHTS ?= auto
 # half of what the slower one has left.
 # Each computes on one thread: more of them than cores only wait for each other.
 PROCESSES ?= 2
-PYTEST := TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest
 TOGETHER := --numprocesses=$(PROCESSES) --dist=worksteal
 
 # tensorflow-addons ends with Python 3.11: the first of these that is there and not newer
@@ -71,8 +72,8 @@ $(VENV)/tested: $(VENV)/installed
 
 # Where there is the other environment, SavedModels are exchanged with its TensorFlow.
 test-legacy: $(LEGACY)/tested
-	$(LEGACY)/bin/python -m pytest $(TOGETHER) -m "not slow" $(LEGACY_TESTS)
-	NST_TF_OTHER_PYTHON=$(wildcard $(abspath $(BIN)/python)) \
+	$(ONE_THREAD) $(LEGACY)/bin/python -m pytest $(TOGETHER) -m "not slow" $(LEGACY_TESTS)
+	$(ONE_THREAD) NST_TF_OTHER_PYTHON=$(wildcard $(abspath $(BIN)/python)) \
 	    $(LEGACY)/bin/python -m pytest $(TOGETHER) $(LEGACY_EXCHANGES)
 
 $(LEGACY)/tested: setup.cfg
