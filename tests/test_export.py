@@ -14,18 +14,35 @@ from PIL import Image
 from nst_tf import assets
 from nst_tf.apps.main import main
 from nst_tf.errors import ExportError, SettingsError
-from nst_tf.export import card, parity, probe, saved_model, verify, versions
+from nst_tf.export import card, painter, parity, probe, saved_model, verify, versions
 from nst_tf.network import vgg
 from nst_tf.network.weights import Weights
 from nst_tf.pictures import images
 from nst_tf.recipe import presets
 from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
 
 SETTINGS = presets.settings("gatys2016")
 STYLE, CONTENT = list(SETTINGS.style_layers), list(SETTINGS.content_layers)
 #: For exports of a test's own: the fewer layers there are, the sooner they are written.
 SHALLOW = SETTINGS.replace(
     content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.5, "conv2_1": 0.5}
+)
+#: A run of two scales, 24 and 34 pixels, to a result of 48: steps hold at 512 pixels, so a single
+#: one is 21 and 15 iterations.
+SCALES = presets.settings(
+    "crisp",
+    content_layers={"conv3_1": 1.0},
+    style_layers={"conv1_1": 0.5, "conv2_1": 0.5},
+    optimizer="adam",
+    bounded=True,
+    average=0.8,
+    strength=0.7,
+    stroke_size=0.8,
+    min_scale=24,
+    max_scale=34,
+    size=48,
+    iterations=1,
 )
 
 
@@ -179,6 +196,75 @@ def test_a_whole_run_is_served(served, tiny_weights, tmp_path):
     assert np.abs(pixels - np.asarray(run.image).astype(int)).max() <= 2
 
 
+@pytest.fixture(scope="module")
+def from_coarse_to_fine(tiny_weights, tmp_path_factory):
+    """A SavedModel's run of `SCALES`, and the package's own, of a photo and a painting each."""
+    servable = saved_model.build(tiny_weights, SCALES, 48, "float32", "all", None)
+    file, steps = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32, "steps")
+    traced = tf.function(servable.stylize).get_concrete_function(file, file, steps)
+    folder = str(tmp_path_factory.mktemp("run"))
+    tf.saved_model.save(servable, folder, {"stylize": traced})
+    run, workshop = tf.saved_model.load(folder).signatures["stylize"], Workshop()
+
+    def both(content, style):
+        files = (tf.constant(parity.encode(picture)) for picture in (content, style))
+        given = dict(zip(("content_bytes", "style_bytes"), files, strict=True))
+        made = run(**given, steps=tf.constant(1))
+        options = {"settings": SCALES, "weights": tiny_weights, "engine": "keras"}
+        return made, StyleTransfer(content, style, workshop=workshop, **options).run()
+
+    return both
+
+
+def _eight_bits(picture):
+    return images.to_uint8(picture) / np.float32(255)
+
+
+# The narrow one has 3 rows at 24 pixels, and conv3_1 takes 4.
+@pytest.mark.parametrize(("rows", "scales"), [(36, [24] * 22 + [34] * 15), (6, [34] * 16)])
+def test_a_run_from_coarse_to_fine_is_served(from_coarse_to_fine, rows, scales):
+    """As the package's: Adam's moments handed on, the average handed on and returned, enlarged with
+    the photo's detail, and scales left out that are too small for the network.
+
+    Not to the bit: strips of one Lanczos filter are summed in another order, and Adam makes steps
+    as long of a small gradient's rounding as of a large one.
+    """
+    content = _eight_bits(images.load(assets.SCENE, 48)[:rows])
+    made, ours = from_coarse_to_fine(content, _eight_bits(images.load(assets.PAINTING, 64)))
+    assert made["scale"].numpy().tolist() == scales
+    for step, row in enumerate(ours.history):
+        rounding.assert_close(made["loss"][step], row["total"], 1e-3, step)
+    assert len(made["loss"]) == len(ours.history)
+    pixels = tf.io.decode_png(made["image_bytes"]).numpy().astype(int)
+    painted = np.asarray(ours.image).astype(int)
+    assert pixels.shape == painted.shape == (rows, 48, 3)
+    assert np.abs(pixels - painted).max() <= 2
+    assert np.abs(painted - 255 * content).mean() > 5  # it is not the photo
+
+
+def test_a_picture_too_narrow_for_a_run_is_refused(from_coarse_to_fine, painting):
+    narrow = np.zeros((4, 48, 3), np.float32)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"too narrow: .* fewer than the 4 that"
+    ):
+        from_coarse_to_fine(narrow, painting)
+
+
+def test_a_served_run_begins_as_the_packages_does(tiny_weights, scene, painting):
+    """The initial image, noise and all, and the loss there, with the painting seen in many ways."""
+    settings = SHALLOW.replace(
+        init="content=0.6,noise=0.4", seed=3, rotations=True, stroke_sizes=(0.7,), size=64
+    )
+    servable = saved_model.build(tiny_weights, settings, 64, "float32", "all", None)
+    pictures = [_eight_bits(picture) for picture in (scene, painting)]
+    made = servable.stylize(*map(parity.encode, pictures), tf.constant(0))
+    ours = StyleTransfer(*pictures, settings=settings, weights=tiny_weights, engine="keras")
+    pixels = tf.io.decode_png(made["image_bytes"]).numpy().astype(int)
+    assert np.abs(pixels - images.to_uint8(ours.initial_image)).max() <= 1
+    loss = ours.build_objective()(tf.constant(ours.initial_image[np.newaxis])).loss
+    rounding.assert_close(made["loss"], [loss], rounding.of_terms(tiny_weights, "conv2_2", 64 * 64))
+
+
 def test_a_large_picture_is_reduced_for_it(served):
     made = served.signatures["stylize"](
         content_bytes=tf.constant(assets.SCENE.read_bytes()),
@@ -295,8 +381,19 @@ def test_the_card_says_where_it_comes_from(exported, tiny_weights):
         rounding.assert_below(error, rounding.of_served(name), name)
     text = (exported / card.PATH).with_name("README.md").read_text()
     assert tiny_weights.sha256 in text and "CC BY 4.0" in text
+    assert "they end at `evaluations=500` by themselves. `loss` is" in text
     for name, error in made["parity"].items():
         assert f"| `{name}` | `{made['signatures'][name][0]}`" in text and f"{error:.1e} |" in text
+
+
+def test_the_card_says_what_steps_are(exported, tmp_path):
+    made = json.loads((exported / card.PATH).read_text())
+    crisp = presets.settings("crisp")
+    made |= {"settings": crisp.asdict(), "scales": painter.scales(crisp, 256)}
+    card.write(tmp_path, made)
+    text = (tmp_path / card.PATH).with_name("README.md").read_text()
+    assert "they end at `evaluations=20` by themselves" in text
+    assert "at 64, 91, 128, 181, 256 pixels on the longer side" in text
 
 
 def test_errors_are_relative_to_the_largest_value():
@@ -337,6 +434,32 @@ def test_settings_that_cannot_be_used(tiny_weights, tmp_path):
         with pytest.raises(SettingsError, match=message):
             saved_model.export(tmp_path / "m", weights=tiny_weights, **options)
     assert not (tmp_path / "m").exists()
+
+
+def test_what_a_graph_cannot_do_is_refused_by_name(tiny_weights, tmp_path):
+    for changes, message in (
+        ({"colours": "palette"}, "colours=palette is not to be had in a served run.* colours=free"),
+        (
+            {"init": "content=0.5,blurred=0.5"},
+            "init=content=0.5,blurred=0.5 is not .* noise, blank",
+        ),
+        ({"optimizer": "tfp-lbfgs"}, "optimizer=tfp-lbfgs is not .* export what=style"),
+        ({"style_blend": (1, 2)}, "style_blend is not .* one style image"),
+    ):
+        with pytest.raises(ExportError, match=message):
+            saved_model.export(
+                tmp_path / "m", weights=tiny_weights, settings=SETTINGS.replace(**changes), size=48
+            )
+    for changes, message in (
+        ({"style_loss": "sliced", "mirrored": True}, "knows one style image, seen one way"),
+        ({"max_scale": 8}, "max_scale is 8"),
+        ({"stroke_size": 0.1}, "5x5 pixels are too few for conv5_1"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            painter.check(SETTINGS.replace(**changes), 48)
+    for name in presets.PRESETS:
+        if name != "neighbours":  # which has no statistics of pictures alone
+            painter.check(presets.settings(name), 256)
 
 
 @pytest.mark.slow

@@ -96,7 +96,8 @@ def test_a_scale_goes_on_from_the_average_of_the_last(tiny_weights, scene, paint
     # The first step at the new size moves by about the learning rate from where it began.
     def distance(begun):
         coarse = tf.constant(begun[np.newaxis], tf.float32)
-        return np.abs(kept[-1] - schedule.enlarge(coarse, made.initial_image, (26, 34))).mean()
+        before, after = (images.resize(made.initial_image, *at) for at in ((18, 24), (26, 34)))
+        return np.abs(kept[-1] - schedule.enlarge(coarse, before, after)).mean()
 
     assert distance(average) < 0.5 * distance(iterates[-1])
 

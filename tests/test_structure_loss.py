@@ -187,12 +187,13 @@ def test_strength_weighs_all_that_keeps_the_photo():
 
 def test_a_scale_begins_with_the_initial_images_detail(scene):
     start = images.resize(scene, 48, 64)
-    coarse = tf.constant(images.resize(start, 24, 32))[tf.newaxis]
+    before = images.resize(start, 24, 32)
+    coarse = tf.constant(before)[tf.newaxis]
     # Nothing happened at the coarse scale: then nothing has been lost.
-    kept = schedule.enlarge(coarse, start, (48, 64))[0]
+    kept = schedule.enlarge(coarse, before, start)[0]
     assert np.abs(np.asarray(kept) - start).max() < 1e-6
     # What happened there is there, enlarged.
-    brighter = schedule.enlarge(coarse + 0.125, start, (48, 64))[0]
+    brighter = schedule.enlarge(coarse + 0.125, before, start)[0]
     assert np.abs(np.asarray(brighter) - start - 0.125).max() < 1e-5
 
 

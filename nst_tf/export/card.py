@@ -63,9 +63,30 @@ def _markdown(card: Mapping[str, Any]) -> str:
     for name, inputs in card["signatures"].items():
         error = f"{card['parity'][name]:.1e}" if name in card["parity"] else "not measured"
         lines.append(f"| `{name}` | {', '.join(f'`{key}`' for key in inputs)} | {error} |")
+    if "scales" in card:
+        lines += ["", _run(card["settings"], card["scales"])]
     lines += [
         "",
         "Errors are those of a photo, against the model in Python in float32, each relative to the "
         "output's largest value. `nst_tf.json` has every setting.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _run(settings: Mapping[str, Any], scales: list[int]) -> str:
+    """What a client must know of the signature `stylize`."""
+    ends = (f"`{name}={settings[name]}`" for name in ("evaluations", "iterations"))
+    own = " and ".join(end for end in ends if "None" not in end)
+    coarse_to_fine = ""
+    if settings["min_scale"] is not None:
+        listed = ", ".join(map(str, scales))
+        coarse_to_fine = (
+            f" It goes from coarse to fine, at {listed} pixels on the longer side: `steps` are "
+            "those at 512 pixels, of which each of these gets as many times more as it is smaller."
+        )
+    return (
+        "`stylize` is a run of `nst_tf.stylize` with these settings and `iterations=steps`; they "
+        f"end at {own} by themselves.{coarse_to_fine} `loss` is L_total of the initial image and "
+        "after every iteration, `scale` the longer side in pixels at which it was measured: losses "
+        "compare within a scale."
+    )

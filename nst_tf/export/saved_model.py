@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from nst_tf import assets
 from nst_tf.errors import ExportError, SettingsError
-from nst_tf.export import card, parity, probe, serving, versions
+from nst_tf.export import card, painter, parity, probe, serving, versions
 from nst_tf.export.servable import KINDS, Servable
 from nst_tf.losses import statistics
 from nst_tf.network import weights as weights_module
@@ -65,8 +65,8 @@ def export(
       out: the model's folder; the version becomes a folder in it.
       what: one of `KINDS`: which signatures it has.
       weights: what `weights.load` takes.
-      preset: a name in `presets.PRESETS`: the layers, their weights and the losses; None for the
-        default.
+      preset: a name in `presets.PRESETS`: the layers, their weights and the losses, and how
+        `stylize` runs; None for the default.
       settings: in place of a preset.
       layers: whose feature maps and Gram matrices are served, in either notation; None for the
         preset's layers, Gram matrices of its style layers. Losses are always the preset's.
@@ -80,7 +80,8 @@ def export(
 
     Raises:
       SettingsError, WeightsError, ExportError: nothing is left in the folder then. Among them is
-        an output that is not finite in `dtype`.
+        an output that is not finite in `dtype`, and with what=all a setting that a run in a graph
+        cannot have (`painter.check`).
     """
     out = Path(out)
     if warmup and not serving.can_write_warmup():
@@ -99,6 +100,8 @@ def export(
         statistics.named(settings.style_loss)  # is it one of pictures alone?
     wanted = map(layers_module.parse, _wanted(settings, what, layers))
     layers_module.check_size(int(size), int(size), wanted)
+    if what == "all":
+        painter.check(settings, int(size))  # before any work
     network = weights_module.load(presets.network(settings.preset, weights))
     servable = build(network, settings, size, dtype, what, layers)
     made = {
@@ -116,6 +119,8 @@ def export(
         },
         "license": card.LICENSE,
     }
+    if what == "all":
+        made["scales"] = painter.scales(settings, int(size))
 
     def measured(folder: Path) -> dict[str, float]:
         exact = servable

@@ -11,24 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from nst_tf.export.painter import Painter
 from nst_tf.losses.gram import gram_matrix
-from nst_tf.losses.laplacian import laplacian
-from nst_tf.losses.objective import Evaluation, value_and_gradient
-from nst_tf.losses.terms import (
-    Terms,
-    against,
-    laplacian_terms,
-    of_maps,
-    targets_of,
-    total,
-    tv_terms,
-    weights_of,
-)
-from nst_tf.optimizers.lbfgs import LBFGS
+from nst_tf.losses.terms import of_maps, total, weights_of
 from nst_tf.pictures import decoding
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import descent
-from nst_tf.run.descent import Progress
 
 #: What can be exported: feature maps, their statistics and losses, or both.
 KINDS = ("features", "style", "all")
@@ -131,52 +118,18 @@ class Servable(tf.train.Checkpoint):
     ) -> dict[str, tf.Tensor]:
         """A whole run in the graph: two files [] to `image_bytes`, the pastiche as PNG [].
 
-        Both pictures are reduced to `size` pixels on the longer side. From the content image,
-        `steps` iterations of L-BFGS; `loss` is L_total of the best image, float32 [steps + 1],
-        after each. Of the settings, the losses and `bounded` hold; there is one scale, no average,
-        and no colours but those that the losses make.
+        It is that of `nst_tf.stylize` with these settings, `size`, `iterations=steps` and one style
+        image: where the settings have scales, each takes steps · 512 / its size iterations, from
+        coarse to fine; else there are `steps` in all. `loss` is L_total of the initial image and
+        after each of n iterations, float32 [n + 1], and `scale` the longer side in pixels at which
+        it was measured, int32 [n + 1]: losses compare within a scale. A scale that finds no smaller
+        loss ends before its time. What a graph cannot do, `painter.check` refuses.
         """
-        settings = self._settings
-        content, style = (
-            decoding.reduced(encoded, self.size)[tf.newaxis]
-            for encoded in (content_bytes, style_bytes)
-        )
-        targets = {
-            **targets_of(["content", "structure"], self._model(content), settings),
-            **targets_of(["style"], self._model(style), settings),
-        }
-
-        lines = laplacian(content)
-
-        def terms_of(image: tf.Tensor) -> Terms:
-            maps = self._model(image)
-            terms = {
-                **against(targets, maps, settings),
-                **tv_terms(image, settings.tv_loss),
-            }
-            if settings.laplacian_weight:
-                terms |= laplacian_terms(image, lines)
-            return total({name: loss[0] for name, loss in terms.items()}, weights_of(settings))
-
-        @tf.function
-        def evaluate(image: tf.Tensor) -> Evaluation:
-            return value_and_gradient(terms_of, image, scaled=True)
-
-        solver = LBFGS(bounded=settings.bounded)
-        progress = descent.begin(evaluate, solver, content)
-        history = tf.TensorArray(tf.float32, steps + 1, element_shape=[])
-        history = history.write(0, progress.best.loss)
-
-        def step(index: tf.Tensor, progress: Progress, history: tf.TensorArray) -> Any:
-            progress = descent.advance(evaluate, solver, progress)
-            return index + 1, progress, history.write(index + 1, progress.best.loss)
-
-        _, progress, history = tf.while_loop(
-            lambda index, *_: index < steps, step, (0, progress, history), parallel_iterations=1
-        )
-        image = tf.clip_by_value(progress.best.image[0], 0, 1)
-        pixels = tf.cast(tf.round(image * 255), tf.uint8)
-        return {"image_bytes": tf.io.encode_png(pixels), "loss": history.stack()}
+        content, style = decoding.decoded(content_bytes), decoding.decoded(style_bytes)
+        painted = Painter(self._model, self._settings, self.size)(content, style, steps)
+        pixels = tf.cast(painted.image * 255 + 0.5, tf.uint8)  # as images.to_uint8 rounds
+        image_bytes = tf.io.encode_png(pixels)
+        return {"image_bytes": image_bytes, "loss": painted.loss, "scale": painted.scale}
 
     def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """JPEG, PNG, GIF (its first frame) or BMP files [b] to pictures [b, size, size, 3]."""

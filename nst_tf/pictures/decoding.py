@@ -5,20 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def reduced(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """A file [] to a picture [height, width, 3], of `size` pixels on the longer side or less."""
-    picture = _decoded(encoded)
-    shape = tf.cast(tf.shape(picture)[:2], tf.float32)
-    factor = tf.minimum(1.0, size / tf.reduce_max(shape))
-    new = tf.maximum(1, tf.cast(tf.round(factor * shape), tf.int32))
-    return tf.clip_by_value(tf.image.resize(picture, new, antialias=True), 0.0, 1.0)
-
-
 def squares(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """Files [batch] to pictures [batch, size, size, 3], whatever their aspect was."""
 
     def square(file: tf.Tensor) -> tf.Tensor:
-        return tf.image.resize(_decoded(file), (size, size), antialias=True)
+        return tf.image.resize(decoded(file), (size, size), antialias=True)
 
     spec = tf.TensorSpec([size, size, 3], tf.float32)
     return tf.clip_by_value(tf.map_fn(square, encoded, fn_output_signature=spec), 0.0, 1.0)
@@ -29,7 +20,8 @@ def unit(pixels: tf.Tensor) -> tf.Tensor:
     return tf.cast(pixels, tf.float32) / 255
 
 
-def _decoded(encoded: tf.Tensor) -> tf.Tensor:
+def decoded(encoded: tf.Tensor) -> tf.Tensor:
+    """A file [] to a picture [height, width, 3] of its own size."""
     picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     picture.set_shape([None, None, 3])
     return unit(picture)

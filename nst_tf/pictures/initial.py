@@ -87,6 +87,12 @@ def _is_file(name: str) -> bool:
         return False
 
 
+def noise(seed: int, shape: Sequence[int]) -> np.ndarray:
+    """Faint white noise around mid-gray, float32 in [0, 1]: a seed's numbers, in their order."""
+    normal = np.random.default_rng(seed).standard_normal(tuple(shape), np.float32)
+    return np.clip(0.5 + NOISE * normal, 0, 1)
+
+
 def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
     height, width = content.shape[:2]
     if kind == "content":
@@ -96,8 +102,7 @@ def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int
     if kind == "blurred":
         return _blurred(content)
     if kind == "noise":
-        noise = np.random.default_rng(seed).standard_normal(content.shape, np.float32)
-        return np.clip(0.5 + NOISE * noise, 0, 1)
+        return noise(seed, content.shape)
     if kind == "blank":
         return np.full_like(content, 0.5)
     return images.cover(images.load(kind), height, width)

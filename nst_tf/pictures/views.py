@@ -6,7 +6,8 @@ offer to a photo whose lines run otherwise and whose parts lie nearer or further
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +33,23 @@ def views(
         images.resize(painting, max(1, round(size * height)), max(1, round(size * width)))
         for size in (1.0, *sizes)
     ]
+    return ways(seen, rotations, mirrored, np.rot90)
+
+
+def ways(
+    seen: Sequence[Any], rotations: bool, mirrored: bool, rot90: Callable[[Any, int], Any]
+) -> list[Any]:
+    """The ways round of pictures [height, width, 3], arrays or tensors.
+
+    Args:
+      seen: the pictures.
+      rotations: as for `views`; likewise mirrored.
+      rot90: what turns such a picture by 90 degrees so many times: NumPy's or TensorFlow's.
+    """
     if mirrored:
         seen = [way for picture in seen for way in (picture, picture[:, ::-1])]
     turns = range(4 if rotations else 1)
-    return [np.rot90(picture, turn) for picture in seen for turn in turns]
+    return [rot90(picture, turn) for picture in seen for turn in turns]
 
 
 def smallest(sizes: Sequence[float]) -> float:

@@ -185,9 +185,9 @@ def restart(evaluate: Evaluate, solver: Solver, progress: Progress) -> Progress:
     return progress._replace(state=state._replace(evaluations=spent))
 
 
-def advance(evaluate: Evaluate, solver: Solver, progress: Progress) -> Progress:
+def advance(evaluate: Evaluate, solver: Solver, progress: Progress, decay: float = 0.0) -> Progress:
     """One step and, where it is rejected, a new start: what `descend` does, inside a graph."""
-    progress = attempt(evaluate, solver, progress)
+    progress = attempt(evaluate, solver, progress, decay)
     again = (progress.failures > 0) & tf.logical_not(diverged(progress) | stalled(progress))
     return tf.cond(again, lambda: restart(evaluate, solver, progress), lambda: progress)
 

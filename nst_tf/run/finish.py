@@ -10,6 +10,7 @@ import tensorflow as tf
 from nst_tf.pictures import colours, images, masks
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import schedule
+from nst_tf.run.descent import Progress
 from nst_tf.run.inputs import Inputs
 
 
@@ -46,6 +47,12 @@ class Overlay:
         return self._scaled[shape]
 
 
+def outcome(progress: Progress, settings: Settings) -> tf.Tensor:
+    """The image that a descent comes to: the average of the iterates where the settings ask for
+    it, else that with the smallest loss; float32 [1, height, width, 3]."""
+    return progress.average.image if settings.average else progress.best.image
+
+
 def result(image: tf.Tensor, overlay: Overlay, settings: Settings) -> np.ndarray:
     """The picture that a run makes, float32 [height, width, 3] in [0, 1].
 
@@ -59,7 +66,8 @@ def result(image: tf.Tensor, overlay: Overlay, settings: Settings) -> np.ndarray
     inputs = overlay.inputs
     shape = inputs.content.shape[:2]
     if image.shape[1:3] != shape:  # of a run that ended at a small size
-        image = schedule.enlarge(image, inputs.content, shape)
+        before = images.resize(inputs.content, *image.shape[1:3])
+        image = schedule.enlarge(image, before, inputs.content)
     image = np.clip(overlay(image[0].numpy()), 0, 1)
     if settings.colours == "content":
         shares = None if inputs.protect is None else 1 - inputs.protect

@@ -65,12 +65,10 @@ def load(
             f"{len(settings.style_blend)} weights in style_blend for {len(sources)} "
             "style images: give one for each, or none"
         )
-    _check_blend(settings, len(given) if all(mask is None for mask in chosen) else 1)
+    check_blend(settings, len(given) if all(mask is None for mask in chosen) else 1)
     photo = images.load(content, settings.size)
-    style_size = settings.style_size or settings.size
-    if settings.style_size is None and settings.stroke_size != 1:
-        style_size = max(1, round(max(photo.shape[:2]) * settings.stroke_size))
-    styles = [images.load(picture, style_size) for picture in sources]
+    seen_at = style_size(settings, max(photo.shape[:2]))
+    styles = [images.load(picture, seen_at) for picture in sources]
     for source, picture in zip((content, *sources), (photo, *styles), strict=True):
         # The smallest way in which it is seen.
         furthest = 1.0 if picture is photo else views.smallest(settings.stroke_sizes)
@@ -97,7 +95,14 @@ def load(
     return Inputs(photo, styles, start, identity, regions, kept)
 
 
-def _check_blend(settings: Settings, count: int) -> None:
+def style_size(settings: Settings, longer: int) -> int | None:
+    """Longer side of the style images in pixels, of a result with `longer`; None for their own."""
+    if settings.style_size is None and settings.stroke_size != 1:
+        return max(1, round(longer * settings.stroke_size))
+    return settings.style_size or settings.size
+
+
+def check_blend(settings: Settings, count: int) -> None:
     """Raises SettingsError where several style images, or views of one, are asked for with a
     statistic that cannot be blended."""
     if settings.style_loss == choices.NEIGHBOURS:

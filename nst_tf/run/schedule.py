@@ -72,7 +72,12 @@ _REFERENCE = 512
 _LAST_LOOKS = 4
 
 
-def enlarge(image: tf.Tensor, start: np.ndarray, shape: tuple[int, int]) -> tf.Tensor:
+def enlarge(
+    image: tf.Tensor,
+    before: np.ndarray | tf.Tensor,
+    after: np.ndarray | tf.Tensor,
+    bounded: bool = False,
+) -> tf.Tensor:
     """What a scale begins with: what the one before it ended with, and the initial image's detail.
 
     An enlarged picture has none of the detail that its new size could show. What the initial image
@@ -82,12 +87,22 @@ def enlarge(image: tf.Tensor, start: np.ndarray, shape: tuple[int, int]) -> tf.T
 
     Args:
       image: of the scale before, float32 [1, height, width, 3].
-      start: the initial image, float32 [height, width, 3], at the size of the result.
-      shape: height and width at the new scale.
+      before: the initial image at that scale, float32 [height, width, 3].
+      after: the same at the new scale.
+      bounded: whether what is beyond [0, 1] is cut off.
+
+    Returns:
+      float32 [1, height, width, 3], at the new scale.
     """
-    before = images.resize(start, *image.shape[1:3])
-    detail = images.resize(start, *shape) - tf.image.resize(before, shape, "bicubic")
-    return tf.image.resize(image, shape, "bicubic") + detail
+    shape = tf.shape(after)[:2]
+    detail = after - tf.image.resize(before, shape, "bicubic")
+    image = tf.image.resize(image, shape, "bicubic") + detail
+    return tf.clip_by_value(image, 0.0, 1.0) if bounded else image
+
+
+def steps_factor(settings: Settings, scale: int) -> float:
+    """How many times the settings' iterations or evaluations a scale of so many pixels gets."""
+    return 1.0 if settings.min_scale is None else _REFERENCE / scale
 
 
 def share(stages: Schedule, content: np.ndarray, stage: Stage, here: float) -> float:
@@ -117,16 +132,13 @@ def of_settings(settings: Settings, content: np.ndarray, styles: Sequence[np.nda
         # A scale that would be a tenth off is the smallest one still.
         while sizes[0] > 1.1 * settings.min_scale:
             sizes.insert(0, max(1, round(sizes[0] / _FACTOR)))
-        factors = [_REFERENCE / scale for scale in sizes]
-    else:
-        factors = [1.0]
     stages = tuple(
         Stage(
-            Limits(*(n and max(1, round(n * factor)) for n in limits)),
+            Limits(*(n and max(1, round(n * steps_factor(settings, scale))) for n in limits)),
             None if scale == size else scale,
             settings.learning_rate,
         )
-        for scale, factor in zip(sizes, factors, strict=True)
+        for scale in sizes
     )
     least = layers.smallest_size([layers.parse(key) for key in settings.layers])
     furthest = views.smallest(settings.stroke_sizes)

@@ -201,7 +201,7 @@ class StyleTransfer:
         Raises:
           SettingsError: nothing has been evaluated yet.
         """
-        image = self._outcome(self._progress())
+        image = finish.outcome(self._progress(), self.settings)
         return finish.result(image, self._overlay, self.settings)
 
     @property
@@ -307,10 +307,10 @@ class StyleTransfer:
                     )
             else:
                 limits = limits.after(track.progress)
-                image = self._outcome(track.progress)
-                image = schedule.enlarge(image, self._inputs.start, stage.shape(self.content))
-                if self.settings.bounded:
-                    image = tf.clip_by_value(image, 0.0, 1.0)
+                image = finish.outcome(track.progress, self.settings)
+                shapes = image.shape[1:3], stage.shape(self.content)
+                before, after = (images.resize(self._inputs.start, *shape) for shape in shapes)
+                image = schedule.enlarge(image, before, after, self.settings.bounded)
                 evaluate = self._evaluate(stage, image)
                 progress = descent.resize(evaluate, solver, track.progress, image)
             track.stage, track.start = stage, image
@@ -344,15 +344,11 @@ class StyleTransfer:
             raise SettingsError("no result yet: the run has not taken its first step")
         return self._track.progress
 
-    def _outcome(self, progress: Progress) -> tf.Tensor:
-        """The image that a run would end with, float32 [1, height, width, 3]; see `finish`."""
-        return progress.average.image if self.settings.average else progress.best.image
-
     def _totals(self, progress: Progress) -> tuple[float, float | None]:
         """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite."""
         known = self._track.totals
         if known is None or known[0] is not progress:
-            image = self._overlay(self._outcome(progress))
+            image = self._overlay(finish.outcome(progress, self.settings))
             objective = self.build_objective(self._track.stage, self._track.start)
             total = objective(image).loss if self.settings.average else progress.best.loss
             image = images.resize(self.best, *image.shape[1:3])[np.newaxis]
