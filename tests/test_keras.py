@@ -1,4 +1,4 @@
-"""The losses and layers in Keras' own programs: compiled, trained, saved, nested, distributed."""
+"""The feature model and layers in Keras' own programs: saved, nested, trained, distributed."""
 
 import subprocess
 import sys
@@ -22,71 +22,9 @@ def pictures():
     return np.random.default_rng(0).random((2, 3, 40, 33, 3)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def maps(pictures):
-    """Of mini, in float64: pictures and targets."""
-    model = vgg.build_model(SETTINGS.layers, weights_module.load("mini"), dtype="float64")
-    return [
-        {name: value.numpy() for name, value in model(tf.constant(batch, tf.float64)).items()}
-        for batch in pictures
-    ]
-
-
 def gram(values):
     flat = values.reshape(len(values), -1, values.shape[-1])
     return np.einsum("bmi,bmj->bij", flat, flat) / flat.shape[1]
-
-
-def test_losses_by_their_formulas(pictures, maps):
-    made, targets = maps
-    content = ((made["conv4_2"] - targets["conv4_2"]) ** 2).mean((1, 2, 3))
-    style = sum(
-        weight * ((gram(made[name]) - gram(targets[name])) ** 2).mean((1, 2))
-        for name, weight in SETTINGS.style_layers.items()
-    )
-    total = SETTINGS.content_weight * content + SETTINGS.style_weight * style
-    for kind, expected in (("Content", content), ("Style", style), ("Perceptual", total)):
-        loss = getattr(nst_tf.keras, f"{kind}Loss")()
-        value = loss(tf.constant(pictures[1]), tf.constant(pictures[0]))
-        # Two random pictures have nearly the same Gram matrices.
-        bound = 4 * rounding.of_maps(weights_module.load("mini"))
-        rounding.assert_close(value, expected.mean(), bound, kind)
-
-
-def test_a_model_is_trained_on_it(pictures):
-    """A network that paints every picture in one colour learns to paint the photo's."""
-    inputs = tf.keras.Input((40, 33, 3))
-    painter = tf.keras.Sequential([inputs, tf.keras.layers.Conv2D(3, 1, activation="sigmoid")])
-    painter.compile(tf.keras.optimizers.Adam(0.1), loss=nst_tf.keras.ContentLoss())
-    data = tf.data.Dataset.from_tensor_slices((pictures[0], pictures[0])).batch(3).repeat(12)
-    history = painter.fit(data, steps_per_epoch=6, epochs=2, verbose=0).history["loss"]
-    assert history[1] < history[0]
-    assert len(painter.trainable_variables) == 2  # the feature model's are none of its
-
-
-def test_a_loss_may_do_without_style(pictures):
-    targets, made = pictures[1], pictures[0]
-    content = nst_tf.keras.ContentLoss()(targets, made)
-    alone = nst_tf.keras.PerceptualLoss(style_layers={})(targets, made)
-    bound = 4 * rounding.of_maps(weights_module.load("mini"), "conv4_2")
-    rounding.assert_close(alone, content, bound)
-
-
-def test_targets_may_have_another_size_for_style(pictures):
-    loss = nst_tf.keras.StyleLoss()(pictures[1][:, :24, :20], pictures[0])
-    assert np.isfinite(loss)
-
-
-def test_a_loss_is_made_again_from_its_configuration(pictures):
-    loss = nst_tf.keras.PerceptualLoss(style_weight=7.0, style_layers={"conv2_1": 1.0})
-    again = tf.keras.losses.deserialize(tf.keras.losses.serialize(loss))
-    np.testing.assert_array_equal(again(*pictures), loss(*pictures))
-    assert again.get_config()["style_weight"] == 7.0
-
-
-def test_weights_are_named(tiny_weights):
-    with pytest.raises(SettingsError, match="weights is Weights: name a network or a file"):
-        nst_tf.keras.ContentLoss(tiny_weights)
 
 
 @pytest.mark.parametrize("options", [{}, {"preset": "gatys2015", "normalise": True}])
@@ -126,6 +64,25 @@ def test_a_feature_extractor_is_saved_and_loaded(tiny_weights, pictures, tmp_pat
             tf.cast(model(pictures[0])["conv2_2"], tf.float32),
             tf.cast(features(pictures[0])["conv2_2"], tf.float32),
         )
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float32"])
+def test_a_global_policy_is_taken_where_asked_for(tiny_weights, pictures, policy, tmp_path):
+    """And kept by what is saved, where another policy is set."""
+    before = tf.keras.mixed_precision.global_policy()
+    try:
+        tf.keras.mixed_precision.set_global_policy(policy)
+        asked = nst_tf.FeatureExtractor("conv2_1", tiny_weights, dtype=None)
+        built = nst_tf.build_model(["conv2_1"], tiny_weights, dtype=None)
+        usual = nst_tf.FeatureExtractor("conv2_1", tiny_weights)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+    asked.save(tmp_path / "asked.keras")
+    again = tf.keras.models.load_model(tmp_path / "asked.keras")
+    half = policy.removeprefix("mixed_")
+    for model, dtype in ((asked, half), (built, half), (usual, "float32"), (again, half)):
+        assert model.get_layer("conv2_1").compute_dtype == dtype
+        assert model(pictures[0])["conv2_1"].dtype == dtype
 
 
 def test_a_feature_extractor_that_was_trained_goes_on_so(tiny_weights, tmp_path):

@@ -14,7 +14,7 @@ from nst_tf.recipe.settings import Settings
 def feature_model(
     weights: Weights,
     settings: Settings,
-    dtype: str = "float32",
+    dtype: str | None = "float32",
     wanted: Sequence[str] | None = None,
 ) -> tf.keras.Model:
     """The multi-output Keras model that a recipe's losses are taken of (`vgg.build_model`).
@@ -22,7 +22,7 @@ def feature_model(
     Args:
       weights: of the network, before any normalisation.
       settings: of the recipe.
-      dtype: a Keras dtype policy.
+      dtype: a Keras dtype policy; None for the global one.
       wanted: the layers to take features from; None for those of the recipe's losses.
     """
     return vgg.build_model(

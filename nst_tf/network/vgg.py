@@ -104,12 +104,12 @@ def build_model(
     pooling: str = "max",
     rescale_pooling: bool = False,
     padding: str = "zero",
-    dtype: str = "float32",
+    dtype: str | None = "float32",
 ) -> tf.keras.Model:
     """A Keras functional model from a picture to the feature maps of the wanted layers.
 
-    It is built no deeper than the deepest of them, has no trainable weights, and neither reads nor
-    changes Keras' global dtype policy.
+    It is built no deeper than the deepest of them, has no trainable weights, and does not change
+    Keras' global dtype policy.
 
     Args:
       wanted: layers in either notation, `conv4_2` or `block4_conv2` for the value after the ReLU,
@@ -118,7 +118,8 @@ def build_model(
       pooling: `max` (VGG19 as trained), `avg` (Gatys et al. 2015) or `l2`.
       rescale_pooling: whether `avg` and `l2` are scaled to max pooling's mean.
       padding: of the first convolution: `zero` (as trained) or `replicate`, which repeats the edge.
-      dtype: a Keras dtype policy, `float32`, `mixed_float16`, `mixed_bfloat16`, ... Pixels are not
+      dtype: a Keras dtype policy, `float32`, `mixed_float16`, `mixed_bfloat16`, ...; None for the
+        global one, as Keras' own layers take it, which is not asked otherwise. Pixels are not
         rounded to half precision before they are centred, nor, with `mixed_`, at all: conv1_1
         stays in float32, since rounding there costs more than in all other layers together.
 
@@ -139,6 +140,7 @@ def build_model(
         raise SettingsError("name at least one layer to take features from")
     choices.check("pooling", pooling, choices.POOLINGS)
     choices.check("padding", padding, choices.PADDINGS)
+    dtype = policy_name(dtype)
     try:
         keras.mixed_precision.Policy(dtype)
     except (TypeError, ValueError) as error:
@@ -183,6 +185,13 @@ def build_model(
     )
     model.trainable = False
     return model
+
+
+def policy_name(dtype: Any) -> str:
+    """The name of a Keras dtype policy, which may come as itself; None is the global one."""
+    policy = tf.keras.mixed_precision.global_policy() if dtype is None else dtype
+    name: str = getattr(policy, "name", policy)
+    return name
 
 
 def layer_name(key: str) -> str:

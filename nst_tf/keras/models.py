@@ -1,0 +1,98 @@
+"""The feature model as a Keras model that is saved, nested and trained like any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.network.feature_model import feature_model
+from nst_tf.network.weights import Weights
+from nst_tf.recipe import overrides as kinds
+from nst_tf.recipe import presets
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+@tf.keras.utils.register_keras_serializable("nst_tf")
+class FeatureExtractor(tf.keras.Model):
+    """Pictures, RGB in [0, 1] [batch, height, width, 3], to `{layer: feature map}`.
+
+    It nests in another model like any layer, is saved and loaded with it, and lets gradients
+    through to what comes before; its own numbers are fixed (`trainable = True` frees them).
+
+        features = nst_tf.FeatureExtractor(["conv2_1", "conv4_2"], weights="imagenet")
+        maps = features(pictures)["conv4_2"]    # [batch, height / 8, width / 8, 512]
+
+    Args:
+      wanted: a layer or several, in either notation, `conv4_2` or `block4_conv2`, `conv4_2:pre`
+        for the value before the ReLU; None for those of the preset's losses.
+      weights: what `weights.load` takes.
+      preset: whose pooling, padding and normalisation the network has, a name in
+        `presets.PRESETS`.
+      dtype: a Keras dtype policy: what the network is computed in. None for the global one, as
+        Keras' own layers take it. Features of float16 end at 65504: Gram matrices and losses of
+        them are for float32, as `GramMatrix` and `losses` have it.
+      name: of the model.
+      **overrides: fields of `Settings` that are about the network (`kinds.LayerOverrides`), such
+        as `pooling="avg"` or `normalise=False`.
+
+    Raises:
+      SettingsError, WeightsError: a layer, setting or network that cannot be had; SettingsError
+        also when called with pictures that are too small for the deepest layer.
+    """
+
+    def __init__(
+        self,
+        wanted: str | Sequence[str] | None = None,
+        weights: str | os.PathLike[str] | Weights | None = None,
+        *,
+        preset: str = presets.PUBLISHED,
+        dtype: str | None = "float32",
+        name: str = "feature_extractor",
+        **overrides: Unpack[kinds.LayerOverrides],
+    ) -> None:
+        kinds.check("a feature extractor", overrides, kinds.LayerOverrides)
+        settings = presets.settings(preset, **overrides)
+        if isinstance(wanted, str):
+            wanted = [wanted]
+        wanted = list(settings.layers if wanted is None else wanted)
+        dtype = vgg.policy_name(dtype)  # by name, for a program of another policy that loads it
+        source = presets.network(preset, weights)
+        network = feature_model(
+            weights_module.load(source, seed=settings.seed), settings, dtype, wanted
+        )
+        outputs = {key: network.get_layer(vgg.layer_name(key)).output for key in wanted}
+        super().__init__(network.input, outputs, name=name)
+        self.trainable = False
+        self._config = {"wanted": wanted, "preset": preset, "dtype": dtype, "name": name}
+        self._config.update(overrides)
+
+    def get_config(self) -> dict[str, Any]:
+        channels = {
+            layer.name.removesuffix("_pre"): layer.filters
+            for layer in self.layers
+            if isinstance(layer, tf.keras.layers.Conv2D)
+        }
+        return {**self._config, "channels": channels, "trainable": self.trainable}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> FeatureExtractor:
+        """A model of the same layers, whose numbers are then loaded from where it was saved."""
+        config = dict(config)
+        channels, trainable = config.pop("channels"), config.pop("trainable")
+        kernels, biases, before = {}, {}, 3
+        for layer, count in channels.items():
+            kernels[layer] = np.zeros((3, 3, before, count), np.float32)
+            biases[layer] = np.zeros(count, np.float32)
+            before = count
+        config["normalise"] = False  # what is loaded is so already
+        model = cls(weights=Weights(kernels, biases, "a saved model"), **config)
+        model.trainable = trainable
+        return model

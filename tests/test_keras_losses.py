@@ -1,0 +1,262 @@
+"""The losses for `model.compile`: their formulas and scale, a fixed style, what they refuse."""
+
+import numpy as np
+import pytest
+import rounding
+import tensorflow as tf
+
+import nst_tf.keras
+from nst_tf import assets
+from nst_tf.errors import PictureError, SettingsError
+from nst_tf.network import vgg
+from nst_tf.network import weights as weights_module
+from nst_tf.pictures import images
+from nst_tf.recipe import presets
+
+SETTINGS = presets.settings("gatys2016")
+#: What a test needs that is not of the layers: few of them, near the pixels.
+FEW = {"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 0.5, "conv2_1": 2.0}}
+BOUND = 4 * rounding.of_maps(weights_module.load("mini"))
+FEW_BOUND = 4 * rounding.of_maps(weights_module.load("mini"), "conv2_1")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).random((2, 3, 40, 33, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def maps_of():
+    """A function from pictures to mini's feature maps, in float64."""
+    model = vgg.build_model(SETTINGS.layers, weights_module.load("mini"), dtype="float64")
+    return lambda batch: {
+        name: maps.numpy() for name, maps in model(tf.constant(batch, tf.float64)).items()
+    }
+
+
+def gram(values):
+    flat = values.reshape(len(values), -1, values.shape[-1])
+    return np.einsum("bmi,bmj->bij", flat, flat) / flat.shape[1]
+
+
+def published(made, targets, styles, settings=SETTINGS):
+    """L_content, L_style and their weighted sum, each [batch], of gatys2016's forms."""
+    content = sum(
+        weight * ((made[name] - targets[name]) ** 2).mean((1, 2, 3))
+        for name, weight in settings.content_layers.items()
+    )
+    style = sum(
+        weight * ((gram(made[name]) - gram(styles[name])) ** 2).mean((1, 2))
+        for name, weight in settings.style_layers.items()
+    )
+    return content, style, settings.content_weight * content + settings.style_weight * style
+
+
+def test_losses_by_their_formulas_and_their_scale(pictures, maps_of):
+    """Normalised, they are the published ones by those of maps that are 0."""
+    made, targets = maps_of(pictures[0]), maps_of(pictures[1])
+    photo, painting = (
+        maps_of(images.load(path, 128)[np.newaxis]) for path in (assets.SCENE, assets.PAINTING)
+    )
+    blank = published({name: 0 * maps for name, maps in photo.items()}, photo, painting)
+    every = published(made, targets, targets)
+    for kind, expected, unit in zip(("Content", "Style", "Perceptual"), every, blank, strict=True):
+        loss = getattr(nst_tf.keras, f"{kind}Loss")
+        value = loss(scale="published")(tf.constant(pictures[1]), tf.constant(pictures[0]))
+        # Two random pictures have nearly the same Gram matrices.
+        rounding.assert_close(value, expected.mean(), BOUND, kind)
+        value = loss()(tf.constant(pictures[1]), tf.constant(pictures[0]))
+        rounding.assert_close(value, expected.mean() / unit.mean(), BOUND, kind)
+
+
+@pytest.mark.parametrize("preset", ["gatys2015", "l2-distance", "content1-style1e6", "crisp"])
+def test_normalised_losses_are_of_order_1(preset):
+    """Of a gray picture: published ones are from 5 to 3e9."""
+    photo = images.load(assets.SCENE, 64)[np.newaxis]
+    loss = nst_tf.keras.PerceptualLoss(preset=preset, style=assets.PAINTING, style_size=64)
+    assert 0.2 < float(loss(photo, np.full_like(photo, 0.5))) < 5
+
+
+def painter(inputs=(None, None, 3), layer="sigmoid"):
+    """A network that paints every picture in its colours, mixed anew."""
+    return tf.keras.Sequential(
+        [tf.keras.Input(inputs), tf.keras.layers.Conv2D(3, 3, padding="same", activation=layer)]
+    )
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_a_model_is_trained_on_it_from_the_first_step(policy):
+    """In half precision losses of 1e9 give gradients that no step is taken by."""
+    before = tf.keras.mixed_precision.global_policy()
+    photo = images.load(assets.SCENE, 64)[np.newaxis, :40, :36]
+    try:
+        tf.keras.mixed_precision.set_global_policy(policy)
+        model = painter((40, 36, 3))
+        loss = nst_tf.keras.PerceptualLoss(style=assets.PAINTING, style_size=64)
+        model.compile(tf.keras.optimizers.Adam(0.03), loss=loss, jit_compile=False)
+        history = model.fit(
+            photo.repeat(6, 0), photo.repeat(6, 0), batch_size=1, epochs=2, verbose=0
+        )
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    assert int(optimizer.iterations) == 12
+    first, last = history.history["loss"]
+    assert last < first < 30
+    assert len(model.trainable_variables) == 2  # the feature model's are none of its
+
+
+def test_a_loss_may_do_without_style(pictures):
+    targets, made = pictures[1], pictures[0]
+    content = nst_tf.keras.ContentLoss()(targets, made)
+    alone = nst_tf.keras.PerceptualLoss(style_layers={})(targets, made)
+    bound = 4 * rounding.of_maps(weights_module.load("mini"), "conv4_2")
+    rounding.assert_close(alone, content, bound)
+
+
+def test_targets_may_have_another_size_for_style(pictures, maps_of):
+    loss = nst_tf.keras.StyleLoss(scale="published")
+    small = pictures[1][:, :24, :20]
+    styles = maps_of(small)
+    _, expected, _ = published(maps_of(pictures[0]), styles | {"conv4_2": 0}, styles)
+    rounding.assert_close(loss(small, pictures[0]), expected.mean(), BOUND)
+
+
+@pytest.fixture(scope="module")
+def painting():
+    """Of another size than the pictures, in whole steps of 1 / 255."""
+    return images.to_uint8(images.load(assets.PAINTING, 56))
+
+
+def test_the_style_is_fixed_and_the_content_is_not(pictures, painting, maps_of):
+    settings = SETTINGS.replace(**FEW)
+    made, targets, style = map(maps_of, (pictures[0], pictures[1], painting[np.newaxis] / 255))
+    _, only, both = published(made, targets, style, settings)
+    loss = nst_tf.keras.PerceptualLoss(style=painting, scale="published", **FEW)
+    rounding.assert_close(loss(pictures[1], pictures[0]), both.mean(), FEW_BOUND)
+    loss = nst_tf.keras.StyleLoss(
+        style=painting, scale="published", style_layers=FEW["style_layers"]
+    )
+    # Whatever the targets are.
+    rounding.assert_close(loss(pictures[1][:, :9], pictures[0]), only.mean(), FEW_BOUND)
+
+
+@pytest.mark.parametrize("statistic", ["wasserstein", "mean-std", "sliced", "histogram"])
+def test_every_statistic_may_be_fixed(pictures, painting, statistic):
+    """As if the painting were the target of each."""
+    options = {"style_loss": statistic, "style_layers": FEW["style_layers"], "scale": "published"}
+    fixed = nst_tf.keras.StyleLoss(style=painting, **options)(pictures[1], pictures[0])
+    targets = np.repeat(painting[np.newaxis].astype(np.float32) / 255, 3, 0)
+    expected = nst_tf.keras.StyleLoss(**options)(targets, pictures[0])
+    rounding.assert_close(fixed, expected, 1e-5)
+
+
+def test_paintings_are_blended(pictures, painting, maps_of):
+    other = painting[::-1, :40] // 2
+    style_layers = FEW["style_layers"]
+    made = maps_of(pictures[0])
+    one, two = (maps_of(picture[np.newaxis] / 255) for picture in (painting, other))
+    expected = sum(
+        weight * (gram(made[name]) - 0.75 * gram(one[name]) - 0.25 * gram(two[name])) ** 2
+        for name, weight in {"conv1_1": 1}.items()
+    ).mean()
+    loss = nst_tf.keras.StyleLoss(
+        style=[painting, other], style_blend=(3, 1), style_layers={"conv1_1": 1}, scale="published"
+    )
+    rounding.assert_close(loss(pictures[0], pictures[0]), expected, FEW_BOUND)
+    with pytest.raises(SettingsError, match="3 blend weights for 2 style images"):
+        nst_tf.keras.StyleLoss(style=[painting, other], style_blend=(3, 1, 1))
+    with pytest.raises(SettingsError, match="cannot be blended"):
+        nst_tf.keras.StyleLoss(
+            style=painting, rotations=True, style_loss="sliced", style_layers=style_layers
+        )
+
+
+def test_a_painting_is_seen_at_its_size(painting, pictures):
+    options = {"style_layers": {"conv1_1": 1.0}}
+    half = nst_tf.keras.StyleLoss(style=painting, style_size=28, **options)
+    same = nst_tf.keras.StyleLoss(style=images.load(painting, 28), **options)
+    rounding.assert_close(half(*pictures), same(*pictures), 1e-6)
+    large = nst_tf.keras.StyleLoss(style=np.tile(painting, (11, 11, 1)), **options)
+    read = [
+        tf.io.decode_base64(text.split(",")[1].replace("+", "-").replace("/", "_").rstrip("="))
+        for text in large.get_config()["style"]
+    ]
+    assert max(tf.io.decode_png(read[0]).shape) == 512
+
+
+@pytest.mark.parametrize("form", ["squared", "absolute"])
+def test_total_variation_has_an_effect(pictures, form):
+    made = pictures[0].astype(np.float64)
+    differences = [made[:, 1:] - made[:, :-1], made[:, :, 1:] - made[:, :, :-1]]
+    size = np.square if form == "squared" else np.abs
+    expected = 0.25 * sum(size(one).sum((1, 2, 3)) for one in differences).mean()
+    options = {"content_layers": {"conv1_1": 1.0}, "style_layers": {}, "scale": "published"}
+    without = nst_tf.keras.PerceptualLoss(**options)
+    smooth = nst_tf.keras.PerceptualLoss(tv_weight=0.25, tv_loss=form, **options)
+    more = float(smooth(*pictures[::-1])) - float(without(*pictures[::-1]))
+    assert more == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nst_tf.keras.ContentLoss(tv_weight=1.0), "tv_weight has no effect on ContentLoss"),
+        (lambda: nst_tf.keras.StyleLoss(style_weight=9), "style_weight has no effect on StyleLoss"),
+        (lambda: nst_tf.keras.PerceptualLoss(iterations=9), "iterations has no effect on Perceptu"),
+        (lambda: nst_tf.keras.PerceptualLoss(tv_wait=9), "no setting 'tv_wait': did you mean tv_w"),
+        (
+            lambda: nst_tf.keras.PerceptualLoss(style_size=64),
+            "style_size is of a fixed style: give",
+        ),
+        (lambda: nst_tf.keras.PerceptualLoss(scale="mine"), "no scale 'mine': use one of normalis"),
+        (
+            lambda: nst_tf.keras.PerceptualLoss(style=assets.PAINTING, style_layers={}),
+            "style is given, and no style_layers",
+        ),
+        (lambda: nst_tf.keras.StyleLoss(style=np.zeros((4, 4, 3))), "4x4 pixels are too few"),
+        (lambda: nst_tf.keras.PerceptualLoss(content_weight=0, style_weight=0), "has no scale"),
+        (lambda: nst_tf.FeatureExtractor("conv1_1", "mini", tv_weight=1.0), "tv_weight has no eff"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(make, message):
+    with pytest.raises(SettingsError, match=message):
+        make()
+
+
+def test_a_painting_that_is_not_there(tmp_path):
+    with pytest.raises(PictureError, match=r"nowhere\.jpg"):
+        nst_tf.keras.StyleLoss(style=tmp_path / "nowhere.jpg")
+
+
+def test_targets_of_another_size_are_refused(pictures):
+    loss = nst_tf.keras.PerceptualLoss(**FEW)
+    with pytest.raises(SettingsError, match=r"targets of another shape .* \[3, 40, 30, 3\] and"):
+        loss(pictures[1][:, :, :30], pictures[0])
+    unknown = tf.TensorSpec([None, None, None, 3])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="targets of another shape"):
+        tf.function(loss, input_signature=[unknown] * 2)(pictures[1][:, :30], pictures[0])
+
+
+def test_a_loss_is_made_again_from_its_configuration(pictures):
+    loss = nst_tf.keras.PerceptualLoss(style_weight=7.0, scale="published", **FEW)
+    again = tf.keras.losses.deserialize(tf.keras.losses.serialize(loss))
+    np.testing.assert_array_equal(again(*pictures), loss(*pictures))
+    assert again.get_config()["style_weight"] == 7.0
+
+
+def test_a_saved_model_brings_its_painting(pictures, painting, tmp_path):
+    """The file that it was read from need not be there."""
+    images.save(painting / np.float32(255), tmp_path / "painting.png")
+    model = painter()
+    loss = nst_tf.keras.PerceptualLoss(style=tmp_path / "painting.png", style_size=32, **FEW)
+    model.compile("sgd", loss=loss)
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "painting.png").unlink()
+    again = tf.keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.loss(*pictures), loss(*pictures))
+
+
+def test_weights_are_named(tiny_weights):
+    with pytest.raises(SettingsError, match="weights is Weights: name a network or a file"):
+        nst_tf.keras.ContentLoss(tiny_weights)
