@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nst_tf import registration
 
 if TYPE_CHECKING:
     from nst_tf import data, export, keras
@@ -90,21 +92,26 @@ _HOME = {
     "version": ("__version__",),
 }
 
+# So that saved models with our classes in them can be loaded.
+registration.register()
+
 # Modules that had another path before 0.2.0 are found there for one more release.
 __path__.append(str(Path(__file__).with_name("former")))
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(importlib.import_module(f"nst_tf.{module}"), name)
-    module = f"nst_tf.{name}"
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-    raise AttributeError(f"module 'nst_tf' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a type checker, every name would be there
+
+    def __getattr__(name):
+        for module, names in _HOME.items():
+            if name in names:
+                return getattr(importlib.import_module(f"nst_tf.{module}"), name)
+        module = f"nst_tf.{name}"
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+        raise AttributeError(f"module 'nst_tf' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,9 +1,15 @@
 """The package inside a program that has set everything first: an import changes none of it."""
 
+import importlib
+import os
 import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
+
+import nst_tf.keras
+from nst_tf import registration
 
 HOST = """
 import logging, random, sys, warnings
@@ -59,6 +65,64 @@ def test_importing_every_module_changes_nothing_of_its_host():
     done = subprocess.run([sys.executable, "-c", HOST], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("changed [] True"), done.stdout
+
+
+@pytest.fixture
+def saved(tiny_weights, tmp_path):
+    """The folder of a user's own model with our classes in it, saved in both forms."""
+    inputs = tf.keras.Input((16, 16, 3))
+    maps = nst_tf.FeatureExtractor("conv1_1", tiny_weights, preset="gatys2015")(inputs)
+    grams = nst_tf.keras.GramMatrix()(maps["conv1_1"])
+    model = tf.keras.Model(inputs, tf.keras.layers.Flatten()(grams))
+    for ending in ("keras", "h5"):
+        model.save(tmp_path / f"model.{ending}")
+    return tmp_path
+
+
+LOADED = """
+import sys, types
+import nst_tf
+assert not {"tensorflow", "keras"} & set(sys.modules)
+import tensorflow as tf
+for ending in ("keras", "h5"):
+    print([type(layer).__name__ for layer in tf.keras.models.load_model(f"model.{ending}").layers])
+for name in ("data", "keras", "film", "tensorboard", "export", "filters"):
+    assert isinstance(getattr(nst_tf, name), types.ModuleType) and name in dir(nst_tf), name
+"""
+
+
+@pytest.mark.slow
+def test_a_saved_model_is_loaded_and_all_is_there_after_the_import_alone(saved):
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=saved, capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 2 and lines[0] == lines[1]
+    assert "FeatureExtractor" in lines[0] and "GramMatrix" in lines[0]
+
+
+def test_a_saved_model_is_loaded_where_keras_was_there_first(saved, monkeypatch):
+    registered = tf.keras.utils.get_custom_objects()
+    for name in registration.CLASSES:
+        monkeypatch.delitem(registered, f"nst_tf>{name}")
+    with pytest.raises((TypeError, ValueError)):
+        tf.keras.models.load_model(saved / "model.h5")
+    registration.register()
+    model = tf.keras.models.load_model(saved / "model.h5")
+    assert nst_tf.FeatureExtractor in map(type, model.layers)
+
+
+def test_every_class_of_ours_is_registered():
+    """What the decorators register is the list, and in place of the substitutes."""
+    for module in registration.CLASSES.values():
+        importlib.import_module(module)
+    ours = {
+        name.removeprefix("nst_tf>"): made.__module__
+        for name, made in tf.keras.utils.get_custom_objects().items()
+        if name.startswith("nst_tf>")
+    }
+    assert ours == registration.CLASSES
 
 
 NAMES = """
