@@ -22,9 +22,10 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from nst_tf import assets
 from nst_tf.errors import SettingsError
@@ -45,9 +46,6 @@ from nst_tf.network.feature_model import feature_model
 from nst_tf.pictures import images
 from nst_tf.recipe import choices, presets
 from nst_tf.recipe import overrides as kinds_of_fields
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 #: Pixels of the longer side of the package's pictures, which L_0 is measured of.
 _SIZE = 128
@@ -78,8 +76,12 @@ class _Loss(tf.keras.losses.Loss):
         choices.check("scale", scale, choices.LOSS_SCALES)
         kinds_of_fields.check(type(self).__name__, overrides, self._fields)
         self._settings = settings = presets.settings(preset, **overrides)
-        self._config = {"weights": os.fspath(weights), "preset": preset, "scale": scale}
-        self._config.update(overrides)
+        self._config: dict[str, Any] = {
+            "weights": os.fspath(weights),
+            "preset": preset,
+            "scale": scale,
+            **overrides,
+        }
         by_kind = {
             "content": settings.content_layers,
             "structure": settings.structure_layers,

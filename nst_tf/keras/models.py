@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Self, Unpack
 
 from nst_tf.network import vgg
 from nst_tf.network import weights as weights_module
@@ -15,9 +16,6 @@ from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
 from nst_tf.recipe import overrides as kinds
 from nst_tf.recipe import presets
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -48,6 +46,10 @@ class FeatureExtractor(tf.keras.Model):
         also when called with pictures that are too small for the deepest layer.
     """
 
+    if TYPE_CHECKING:  # Keras' own says that it makes something else, of any arguments
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+
     def __init__(
         self,
         wanted: str | Sequence[str] | None = None,
@@ -71,8 +73,13 @@ class FeatureExtractor(tf.keras.Model):
         outputs = {key: network.get_layer(vgg.layer_name(key)).output for key in wanted}
         super().__init__(network.input, outputs, name=name)
         self.trainable = False
-        self._config = {"wanted": wanted, "preset": preset, "dtype": dtype, "name": name}
-        self._config.update(overrides)
+        self._config = {
+            "wanted": wanted,
+            "preset": preset,
+            "dtype": dtype,
+            "name": name,
+            **overrides,
+        }
 
     def get_config(self) -> dict[str, Any]:
         channels = {

@@ -68,7 +68,7 @@ class LossOverrides(ContentOverrides, StyleOverrides, total=False):
 
 
 class Overrides(LossOverrides, total=False):
-    """Every field of a run but `preset`, which has a parameter of its own."""
+    """Every field but `preset`, which is a parameter beside these."""
 
     size: int | None
     stroke_size: float
@@ -85,6 +85,12 @@ class Overrides(LossOverrides, total=False):
     evaluations: int | None
     snapshot_every: int
     snapshots: tuple[int, ...]
+
+
+class Changes(Overrides, total=False):
+    """Every field."""
+
+    preset: str
 
 
 def check(what: str, given: Iterable[str], known: type) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from typing_extensions import Unpack
+
 from nst_tf.errors import SettingsError
 from nst_tf.recipe import choices, layers
+from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
 
 #: Of a run: the recipe whose pictures are the best to look at.
@@ -155,7 +158,7 @@ PRESETS = MappingProxyType(
 )
 
 
-def settings(preset: str = DEFAULT, **overrides: Any) -> Settings:
+def settings(preset: str = DEFAULT, **overrides: Unpack[Overrides]) -> Settings:
     """A preset's settings with some fields changed.
 
     Args:
@@ -191,7 +194,7 @@ def choose(
     preset: str | Settings | None,
     given: Settings | None,
     default: str = DEFAULT,
-    **overrides: Any,
+    **overrides: Unpack[Overrides],
 ) -> Settings:
     """The settings that a caller means, who names a preset, gives settings, or does neither.
 

@@ -2,7 +2,7 @@
 
 Each field says beside its default what the rest of the package needs to know of it: its kind, from
 which follows what a changed value costs; its help, from which the command line's flags and
-docs/settings.md are made; its choices.
+docs/settings.md are made; its choices. Its type stands in `overrides.py` as well.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from typing_extensions import Unpack
+
 from nst_tf.errors import SettingsError
 from nst_tf.recipe import choices, layers
+from nst_tf.recipe.overrides import Changes
 
 #: A field's kind. `GRAPH`: part of the compiled function, which another value needs anew. `DATA`:
 #: what that function reads, or what is done outside of it. `KEYS`: a mapping of which the keys are
@@ -283,7 +286,7 @@ class Settings:
         due = iteration in self.snapshots or (every > 0 and iteration % every == 0)
         return due and iteration > 0
 
-    def replace(self, **changes: Any) -> Settings:
+    def replace(self, **fields: Unpack[Changes]) -> Settings:
         """These settings with some fields changed.
 
         Where the optimizer changes and no learning rate is given, the new optimizer's own holds;
@@ -293,6 +296,7 @@ class Settings:
         Raises:
           SettingsError: a field is unknown or its value cannot be used.
         """
+        changes: dict[str, Any] = {**fields}
         known = [field.name for field in dataclasses.fields(self)]
         for name in changes:
             if name not in known:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Unpack
 
 from nst_tf import optimizers
 from nst_tf.errors import DivergenceError, Interrupted, SettingsError
@@ -22,6 +23,7 @@ from nst_tf.optimizers.base import Evaluate
 from nst_tf.pictures import images, masks
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe import choices, presets
+from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent, finish, inputs, record, schedule
 from nst_tf.run.descent import Progress
@@ -107,7 +109,7 @@ class StyleTransfer:
         stages: Schedule | None = None,
         keep_snapshots: bool = True,
         workshop: Workshop | None = None,
-        **overrides: Any,
+        **overrides: Unpack[Overrides],
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
@@ -374,7 +376,7 @@ def stylize(
     stages: Schedule | None = None,
     keep_snapshots: bool = True,
     workshop: Workshop | None = None,
-    **overrides: Any,
+    **overrides: Unpack[Overrides],
 ) -> Result:
     """Paints `content` in the style of `style`: a whole run in one call.
 
