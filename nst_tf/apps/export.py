@@ -52,6 +52,12 @@ def define_flags() -> flags.FlagValues:
         ["float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16"],
         "What the network is computed in; without 'mixed_' it is stored so, too.",
     )
+    flags.DEFINE_boolean(
+        "tflite",
+        False,
+        "Also write NAME/VERSION/tflite/float32.tflite and float16.tflite.",
+        flag_values=values,
+    )
     return values
 
 
@@ -86,6 +92,7 @@ def main(argv: list[str]) -> int:
         size=values.size,
         dtype=values.dtype,
         warmup=serving.can_write_warmup(),
+        with_tflite=values.tflite,
     )
     print(version)
     if not serving.can_write_warmup():

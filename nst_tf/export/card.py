@@ -70,6 +70,8 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "Errors are those of a photo, against the model in Python in float32, each relative to the "
         "output's largest value. `nst_tf.json` has every setting.",
     ]
+    if "tflite" in card:
+        lines += ["", "## TFLite", "", *_of_tflite(card["tflite"])]
     return "\n".join(lines) + "\n"
 
 
@@ -90,3 +92,15 @@ def _run(settings: Mapping[str, Any], scales: list[int]) -> str:
         "after every iteration, `scale` the longer side in pixels at which it was measured: losses "
         "compare within a scale."
     )
+
+
+def _of_tflite(told: Mapping[str, Any]) -> list[str]:
+    """Of the files' own errors, and of signatures that are not in them."""
+    precisions = list(told["parity"])
+    files = " | ".join(f"`tflite/{precision}.tflite`" for precision in precisions)
+    lines = [f"| signature | {files} |", "| --- " * (1 + len(precisions)) + "|"]
+    for name in told["parity"][precisions[0]]:
+        errors = " | ".join(f"{told['parity'][precision][name]:.1e}" for precision in precisions)
+        lines.append(f"| `{name}` | {errors} |")
+    lines += [f"| `{name}` | cannot be converted: {why} |" for name, why in told["without"].items()]
+    return lines

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from nst_tf import assets
 from nst_tf.errors import ExportError, SettingsError
-from nst_tf.export import card, painter, parity, probe, serving, versions
+from nst_tf.export import card, painter, parity, probe, serving, tflite, versions
 from nst_tf.export.servable import KINDS, Servable
 from nst_tf.losses import statistics
 from nst_tf.network import weights as weights_module
@@ -58,6 +59,7 @@ def export(
     size: int = 256,
     dtype: str = "float32",
     warmup: bool = False,
+    with_tflite: bool = False,
 ) -> Path:
     """Writes the feature model as the next version of the SavedModel `out`.
 
@@ -74,6 +76,8 @@ def export(
       dtype: what the network is computed in; a policy without `mixed_` stores it so, too. Gram
         matrices, losses and outputs are float32.
       warmup: whether requests are written that a server answers before it says it is ready.
+      with_tflite: whether TFLite files are written into the version's folder, too (`tflite`); the
+        model card says which signatures they lack.
 
     Returns:
       The version's folder.
@@ -90,6 +94,10 @@ def export(
         )
     choices.check("kind of export", what, KINDS)
     choices.check("dtype", dtype, DTYPES)
+    if with_tflite and dtype != "float32":
+        raise SettingsError(
+            f"TFLite files are made of a float32 model, in float32 and float16: leave out {dtype}"
+        )
     settings = presets.choose(preset, settings, presets.PUBLISHED)
     if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
         raise SettingsError(f"size is {size!r}: use a number of pixels such as 256")
@@ -122,15 +130,30 @@ def export(
     if what == "all":
         made["scales"] = painter.scales(settings, int(size))
 
+    encoded = parity.encode(images.resize(images.load(assets.SCENE), size, size))
+
     def measured(folder: Path) -> dict[str, float]:
         exact = servable
         if dtype != "float32":
             exact = build(network, settings, size, "float32", what, layers)
-        encoded = parity.encode(images.resize(images.load(assets.SCENE), size, size))
         signatures = dict(tf.saved_model.load(os.fspath(folder)).signatures)
         signatures.pop("stylize", None)
         served = probe.run(signatures, encoded)
         return parity.errors(str(out), served, parity.expected(exact, what, encoded, stylize=False))
+
+    def small(folder: Path, signatures: Mapping[str, Any]) -> dict[str, Any]:
+        without = tflite.write(folder, signatures)
+        expected = {
+            key: value
+            for key, value in parity.expected(servable, what, encoded, stylize=False).items()
+            if key.split("/")[0] not in without
+        }
+        errors = {}
+        for precision in tflite.PRECISIONS:
+            path = tflite.path_of(folder, precision)
+            served = probe.run(tflite.load(path), encoded)
+            errors[precision] = parity.errors(str(path), served, expected)
+        return {"without": without, "parity": errors}
 
     def save(folder: Path) -> None:
         signatures = servable.signatures(what)
@@ -141,6 +164,9 @@ def export(
             name: [spec.name for spec in function.structured_input_signature[0]]
             for name, function in signatures.items()
         }
-        card.write(folder, {**made, "signatures": inputs, "parity": measured(folder)})
+        told = {**made, "signatures": inputs, "parity": measured(folder)}
+        if with_tflite:
+            told["tflite"] = small(folder, signatures)
+        card.write(folder, told)
 
     return versions.write(out, save)
