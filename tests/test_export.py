@@ -275,6 +275,21 @@ def test_a_large_picture_is_reduced_for_it(served):
     assert made["loss"][1] < made["loss"][0]
 
 
+def test_what_cannot_be_stylised(served):
+    photo, one = assets.SCENE.read_bytes(), tf.io.encode_png(np.zeros((1, 9, 3), np.uint8)).numpy()
+    for content, steps, message in (
+        (photo, -1, r"steps are 0 or more, not\] \[-1\]"),
+        (one, 0, r"of at least 16 x 16 pixels; these are\] \[1 1 9 3\]"),
+        (photo[:999], 0, "Invalid PNG data"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            served.signatures["stylize"](
+                content_bytes=tf.constant(content),
+                style_bytes=tf.constant(photo),
+                steps=tf.constant(steps),
+            )
+
+
 def test_a_whole_run_in_float16_whose_gradient_is_beyond_it(tiny_weights):
     """A large style weight, as raw VGG19 features give: the same course as in float32."""
     large = SHALLOW.replace(style_weight=1e9)
@@ -295,7 +310,8 @@ def test_a_part_of_it_with_other_layers_is_served(tiny_weights, tmp_path):
         tmp_path / "m", what="features", weights=tiny_weights, layers=chosen, size=32
     )
     loaded = tf.saved_model.load(str(version))
-    assert set(loaded.signatures) == {"serving_default", "fixed", "uint8", "image_bytes"}
+    files = {"image_bytes", "image_bytes_whole"}
+    assert set(loaded.signatures) == {"serving_default", "fixed", "uint8", *files}
     assert loaded.signatures["fixed"].structured_outputs.keys() == {"conv2_1", "conv1_2_pre"}
     assert len(loaded.variables) == 2 * 3  # no deeper than conv2_1
     version = saved_model.export(
@@ -307,8 +323,8 @@ def test_a_part_of_it_with_other_layers_is_served(tiny_weights, tmp_path):
         size=32,
     )
     signatures = tf.saved_model.load(str(version)).signatures
-    of_styles = {"serving_default", "grams", "image_bytes_grams", "style_loss", "content_loss"}
-    assert set(signatures) == of_styles
+    of_styles = {"serving_default", "grams", "style_loss", "content_loss"}
+    assert set(signatures) == {*of_styles, *(f"{name}_grams" for name in files)}
     named = {name.rpartition("_")[0] for name in signatures["grams"].structured_outputs}
     assert named == {"conv2_1", "conv1_2_pre"}
     losses = {"style_loss", *SHALLOW.style_layers}

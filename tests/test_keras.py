@@ -9,7 +9,7 @@ import rounding
 import tensorflow as tf
 
 import nst_tf.keras
-from nst_tf.errors import SettingsError
+from nst_tf.errors import PictureError, SettingsError
 from nst_tf.network import normalisation, vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.recipe import presets
@@ -100,6 +100,40 @@ def test_what_a_feature_extractor_cannot_be(tiny_weights, pictures):
         nst_tf.FeatureExtractor(["conv9_1"], tiny_weights)
     with pytest.raises(SettingsError, match="no setting 'poling': did you mean pooling"):
         nst_tf.FeatureExtractor(["conv1_1"], tiny_weights, poling="avg")
+
+
+def test_a_feature_extractor_takes_bytes_as_pixels(tiny_weights, pictures):
+    features = nst_tf.FeatureExtractor("conv2_1", tiny_weights)
+    for kind in (np.uint8, np.uint16):
+        top = np.iinfo(kind).max
+        whole = np.round(pictures[0] * top).astype(kind)
+        expected = features(whole / np.float32(top))["conv2_1"]
+        np.testing.assert_allclose(features(whole)["conv2_1"], expected, rtol=1e-5, atol=1e-5)
+        again = features.predict(whole, verbose=0)["conv2_1"]
+        np.testing.assert_allclose(again, expected, rtol=1e-5, atol=1e-5)
+    assert features(pictures[0, :0])["conv2_1"].shape == (0, 20, 16, 4)
+
+
+def test_what_a_feature_extractor_does_not_take(tiny_weights, pictures):
+    features = nst_tf.FeatureExtractor("conv2_1", tiny_weights)
+    spoilt = pictures[0].copy()
+    spoilt[1, 3, 3, 1] = np.nan
+    for given, message in (
+        (pictures[0] * 255, r"floats in about \[0, 1\]; .* are not: \[0 1 2\]"),
+        (spoilt, r"pictures are finite, .* are not: \[1\]"),
+        (spoilt.astype(np.int32), "of type int32: use uint8, uint16 or a float type"),
+        (pictures[0, 0], r"\[batch, height, width, 3\]; these are \[40, 33, 3\]"),
+        (pictures[0, ..., :1], r"these are \[3, 40, 33, 1\]"),
+    ):
+        with pytest.raises(PictureError, match=message):
+            features(given)
+    with pytest.raises(SettingsError, match=r"^33x1 pixels are too few for conv2_1"):
+        features(pictures[0, :, :1])
+    features(pictures[0] * 3 - 1)  # as a network may make them before it has learnt
+    graph = tf.function(features, input_signature=[tf.TensorSpec([None, None, None, 3])])
+    for given, message in ((spoilt, r"are not:\] \[1\]"), (pictures[0, :, :1], "at least 2 x 2")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            graph(given)
 
 
 @pytest.fixture

@@ -19,6 +19,17 @@ LICENSE = (
     "Visual Geometry Group, University of Oxford, CC BY 4.0"
 )
 
+#: How a file becomes a picture, in one rule for `nst_tf.data` and what is served.
+FILES = (
+    "A file's picture is its largest middle square, scaled to `size` with the Lanczos-3 kernel, "
+    "which is stretched where it shrinks the picture (antialiasing), and clipped to [0, 1]: pixels "
+    "as `nst_tf.data.pictures(files, size)` gives them. `image_bytes_whole` and "
+    "`image_bytes_whole_grams` take one file at a time and leave its size. JPEG is turned by its "
+    "Exif orientation; PNG's transparency is laid on white; of GIF the first frame counts. Unlike "
+    "`nst_tf.data`, a served model applies no ICC profile (files are taken as sRGB), turns no PNG "
+    "by Exif, and drops the lower 8 of 16 bits."
+)
+
 
 def write(version: Path, card: Mapping[str, Any]) -> None:
     """Writes the card into a version: JSON for programs, README.md beside it for people."""
@@ -68,7 +79,14 @@ def _markdown(card: Mapping[str, Any]) -> str:
     lines += [
         "",
         "Errors are those of a photo, against the model in Python in float32, each relative to the "
-        "output's largest value. `nst_tf.json` has every setting.",
+        "output's largest value; of files, against the pixels of `nst_tf.data`. `nst_tf.json` has "
+        "every setting.",
+        "",
+        FILES,
+        "",
+        f"Pictures are at least {card['least']} x {card['least']} pixels. What is no batch of "
+        "pictures in [0, 1] is an error (InvalidArgument) that says so, and files that cannot be "
+        "decoded one that names their places in the batch.",
     ]
     if "tflite" in card:
         lines += ["", "## TFLite", "", *_of_tflite(card["tflite"])]

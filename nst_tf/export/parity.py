@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from nst_tf.errors import ExportError
 from nst_tf.export.servable import Servable
+from nst_tf.pictures import images
 
 
 def encode(picture: np.ndarray) -> bytes:
@@ -29,16 +32,20 @@ def expected(
       encoded: a picture from `encode`.
       stylize: whether the signature `stylize` is asked, too, which takes the longest.
     """
-    pictures = tf.cast(tf.io.decode_png(encoded, channels=3), tf.float32)[tf.newaxis] / 255
-    fixed = (servable.size, servable.size)
-    decoded = servable.decode(tf.constant([encoded, encoded]))
+    size = servable.size
+    # Files as `nst_tf.data` reads them: what differs in decoding or resampling counts as an error.
+    whole = images.load(Image.open(io.BytesIO(encoded)))
+    pictures = tf.constant(whole[np.newaxis])
+    decoded = tf.constant(np.stack(2 * [images.cover(whole, size, size)]))
     outputs: dict[str, Any] = {}
     if what != "style":
         outputs["serving_default"] = outputs["uint8"] = servable(pictures)
-        outputs["fixed"] = servable(tf.image.resize(pictures, fixed, antialias=True))
+        outputs["fixed"] = servable(tf.image.resize(pictures, (size, size), antialias=True))
         outputs["image_bytes"] = servable(decoded)
+        outputs["image_bytes_whole"] = outputs["serving_default"]
     if what != "features":
         outputs["grams"] = servable.grams(pictures)
+        outputs["image_bytes_whole_grams"] = outputs["grams"]
         outputs["image_bytes_grams"] = servable.grams(decoded)
         outputs["style_loss"] = servable.style_loss(pictures, pictures[:, ::-1])
         outputs["content_loss"] = servable.content_loss(pictures, pictures[:, ::-1])

@@ -28,7 +28,9 @@ def run(signatures: Mapping[str, Any], encoded: bytes) -> dict[str, Any]:
                 # The style of the same picture would leave nothing to do.
                 given[key] = tf.io.encode_png(255 - whole[0])
             elif spec.dtype == tf.string:
-                given[key] = tf.constant([encoded, encoded] if spec.shape.rank else encoded)
+                # Pictures of their own size come one at a time.
+                files = [encoded] if "whole" in name else [encoded, encoded]
+                given[key] = tf.constant(files if spec.shape.rank else encoded)
             elif spec.dtype == tf.int32:
                 given[key] = tf.constant(2)
             elif spec.dtype == tf.uint8:

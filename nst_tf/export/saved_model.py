@@ -117,6 +117,8 @@ def export(
         "tensorflow": tf.__version__,
         "what": what,
         "size": size,
+        "least": servable.least,
+        "files": card.FILES,
         "dtype": dtype,
         "settings": settings.asdict(),
         "layers": layers,
@@ -130,7 +132,8 @@ def export(
     if what == "all":
         made["scales"] = painter.scales(settings, int(size))
 
-    encoded = parity.encode(images.resize(images.load(assets.SCENE), size, size))
+    # Not a square, so that it shows whether files are cropped as elsewhere.
+    encoded = parity.encode(images.cover(images.load(assets.SCENE), size, size * 5 // 4))
 
     def measured(folder: Path) -> dict[str, float]:
         exact = servable

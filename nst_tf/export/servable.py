@@ -14,7 +14,8 @@ import tensorflow as tf
 from nst_tf.export.painter import Painter
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.losses.terms import of_maps, total, weights_of
-from nst_tf.pictures import decoding
+from nst_tf.pictures import checks, decoding
+from nst_tf.recipe import layers as layers_module
 from nst_tf.recipe.settings import Settings
 
 #: What can be exported: feature maps, their statistics and losses, or both.
@@ -23,6 +24,9 @@ KINDS = ("features", "style", "all")
 
 class Servable(tf.train.Checkpoint):
     """A feature model with every form of input and output that its users ask for.
+
+    Every signature looks at what it is sent before the network does (`checks`): InvalidArgument
+    says what was wrong with rank, channels, size, range, and with which picture or file of a batch.
 
     Args:
       model: from `vgg.build_model`, with the layers of `settings` and `layers` among its outputs.
@@ -43,8 +47,12 @@ class Servable(tf.train.Checkpoint):
         # A function, which TensorFlow does not look into: Keras 3 wraps its variables, and of a
         # model the wrappers would be saved as more variables, beside what they wrap. A server
         # restores those, and not the ones that the signatures read.
-        self._model = lambda pictures: model(pictures)
+        network = tf.function(model, autograph=False)  # traced once for all signatures
+        self._model = lambda pictures: network(pictures)
         self.size, self._settings = size, settings
+        needs = model.get_layer("preprocessing").needs
+        #: The smallest height and width of a picture, in pixels.
+        self.least = layers_module.smallest_size(map(layers_module.parse, needs))
         self._features = tuple(layers or settings.layers)
         self._statistics = tuple(layers or settings.style_layers)
         # Of TensorFlow Hub's convention. In a tf.Module it is a property, which is not saved.
@@ -58,7 +66,7 @@ class Servable(tf.train.Checkpoint):
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, "pictures")])
     def __call__(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures to `{layer: feature map}`, float32 [batch, height, width, channels]."""
-        maps = self._model(pictures)
+        maps = self._model(self._checked(pictures))
         return {_plain(key): tf.cast(maps[key], tf.float32) for key in self._features}
 
     def signatures(self, kind: str) -> dict[str, Any]:
@@ -70,15 +78,23 @@ class Servable(tf.train.Checkpoint):
         served: dict[str, Any] = {}
         if kind != "style":
             served["serving_default"] = _serve(self, pictures)
-            served["fixed"] = _serve(self, fixed)
+            served["fixed"] = _serve(
+                lambda pictures: self(checks.shaped(pictures, self.least, self.size)), fixed
+            )
             served["uint8"] = _serve(lambda pictures: self(decoding.unit(pictures)), whole)
             served["image_bytes"] = _serve(
                 lambda image_bytes: self(self.decode(image_bytes)), encoded
+            )
+            served["image_bytes_whole"] = _serve(
+                lambda image_bytes: self(decoding.whole(image_bytes)), encoded
             )
         if kind != "features":
             served["grams"] = _serve(self.grams, pictures)
             served["image_bytes_grams"] = _serve(
                 lambda image_bytes: self.grams(self.decode(image_bytes)), encoded
+            )
+            served["image_bytes_whole_grams"] = _serve(
+                lambda image_bytes: self.grams(decoding.whole(image_bytes)), encoded
             )
             other = tf.TensorSpec([None, None, None, 3], tf.float32, "others")
             served["style_loss"] = _serve(self.style_loss, pictures, other)
@@ -91,7 +107,7 @@ class Servable(tf.train.Checkpoint):
 
     def grams(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
         """`{LAYER_gram: mean Gram matrix [b, c, c], LAYER_mean: mean feature [b, c]}`."""
-        maps = self._model(pictures)
+        maps = self._model(self._checked(pictures))
         outputs = {}
         for key in self._statistics:
             outputs[f"{_plain(key)}_gram"] = gram_matrix(maps[key])
@@ -108,6 +124,8 @@ class Servable(tf.train.Checkpoint):
 
     def _loss(self, kind: str, pictures: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
         """`{KIND_loss: the kind's sum, LAYER: its part}`, each float32 [batch]."""
+        pictures, others = self._checked(pictures), self._checked(others)
+        pictures = checks.paired(pictures, others, same_size=kind == "content")
         terms = of_maps([kind], self._model(pictures), self._model(others), self._settings)
         summed = total(terms, weights_of(self._settings), tf.shape(pictures)[:1])
         parts = {_plain(name.split("/")[1]): loss for name, loss in terms.items()}
@@ -125,6 +143,7 @@ class Servable(tf.train.Checkpoint):
         it was measured, int32 [n + 1]: losses compare within a scale. A scale that finds no smaller
         loss ends before its time. What a graph cannot do, `painter.check` refuses.
         """
+        steps = checks.once(steps, steps >= 0, "steps are 0 or more, not", steps)
         content, style = decoding.decoded(content_bytes), decoding.decoded(style_bytes)
         painted = Painter(self._model, self._settings, self.size)(content, style, steps)
         pixels = tf.cast(painted.image * 255 + 0.5, tf.uint8)  # as images.to_uint8 rounds
@@ -135,9 +154,13 @@ class Servable(tf.train.Checkpoint):
         """JPEG, PNG, GIF (its first frame) or BMP files [b] to pictures [b, size, size, 3]."""
         return decoding.squares(image_bytes, self.size)
 
+    def _checked(self, pictures: tf.Tensor) -> tf.Tensor:
+        """The pictures, once they have been looked at."""
+        return checks.in_unit(checks.shaped(pictures, self.least))
+
 
 def _serve(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:
-    return tf.function(function).get_concrete_function(*inputs)
+    return tf.function(function, autograph=False).get_concrete_function(*inputs)
 
 
 def _plain(key: str) -> str:

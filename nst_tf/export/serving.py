@@ -60,7 +60,9 @@ model_config_list {{
 """,
         "batching.config": f"""\
 # For the signatures whose pictures have one size: fixed, image_bytes and image_bytes_grams. Others
-# fail where requests with pictures of different sizes meet in one batch.
+# fail where requests with pictures of different sizes, or files of image_bytes_whole, meet in one
+# batch. A file that is no picture fails all requests of its batch: the error names its place there,
+# and whose it was shows when each asks again on its own.
 max_batch_size {{ value: {_MAX_BATCH} }}
 batch_timeout_micros {{ value: 5000 }}
 max_enqueued_batches {{ value: 100 }}

@@ -14,6 +14,8 @@ from nst_tf.network import vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
+from nst_tf.pictures import checks
+from nst_tf.recipe import layers as layers_module
 from nst_tf.recipe import overrides as kinds
 from nst_tf.recipe import presets
 
@@ -27,6 +29,10 @@ class FeatureExtractor(tf.keras.Model):
 
         features = nst_tf.FeatureExtractor(["conv2_1", "conv4_2"], weights="imagenet")
         maps = features(pictures)["conv4_2"]    # [batch, height / 8, width / 8, 512]
+
+    uint8 and uint16 pictures are converted from full scale. Float pictures that a network or an
+    optimiser made may overshoot [0, 1], and are taken as they are. Where a value is not finite, or
+    of ten and more and so on another scale, that is an error, also in a graph: InvalidArgument.
 
     Args:
       wanted: a layer or several, in either notation, `conv4_2` or `block4_conv2`, `conv4_2:pre`
@@ -44,6 +50,7 @@ class FeatureExtractor(tf.keras.Model):
     Raises:
       SettingsError, WeightsError: a layer, setting or network that cannot be had; SettingsError
         also when called with pictures that are too small for the deepest layer.
+      PictureError: called with what is no batch of pictures.
     """
 
     if TYPE_CHECKING:  # Keras' own says that it makes something else, of any arguments
@@ -80,6 +87,12 @@ class FeatureExtractor(tf.keras.Model):
             "name": name,
             **overrides,
         }
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(inputs, (tf.Tensor, tf.Variable, np.ndarray)):  # not a model's placeholder
+            needs = self.get_layer("preprocessing").needs
+            inputs = checks.of_scale(inputs, [layers_module.parse(key) for key in needs])
+        return super().__call__(inputs, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         channels = {

@@ -1,0 +1,139 @@
+"""What a batch of pictures must be, looked at before a network sees it.
+
+A network gives numbers for nearly everything: of NaN through max pooling and rectifiers, of one
+channel, of 0-255. Outside of a graph what is wrong raises our PictureError; a graph carries the
+check with it, also into a SavedModel, and raises InvalidArgument with the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from nst_tf.errors import PictureError
+from nst_tf.recipe import layers
+
+#: What rounding may add to [0, 1].
+_ROUNDING = 1e-3
+
+#: Beyond this a picture is not one that an optimiser or a network has not yet brought to [0, 1],
+#: but on another scale.
+_ANOTHER_SCALE = 10.0
+
+
+def once(value: tf.Tensor, condition: tf.Tensor, *said: Any) -> tf.Tensor:
+    """`value`, which nothing can use where the condition does not hold.
+
+    Args:
+      value: any tensor.
+      condition: bool [].
+      *said: the error's text: strings, and tensors whose values it names.
+
+    Raises:
+      PictureError: outside of a graph, the condition does not hold.
+    """
+    if tf.executing_eagerly():
+        if not condition:
+            words = (part.numpy() if isinstance(part, tf.Tensor) else part for part in said)
+            raise PictureError(" ".join(map(str, words)))
+        return value
+    with tf.control_dependencies([tf.debugging.Assert(condition, list(said), summarize=32)]):
+        return tf.identity(value)
+
+
+def shaped(pictures: tf.Tensor, least: int, size: int | None = None) -> tf.Tensor:
+    """The pictures, if they are [batch, height, width, 3], `least` pixels or more a side.
+
+    Args:
+      pictures: of any type and, whatever a signature declares, of any shape.
+      least: the smallest height and width.
+      size: the only height and width, in place of that.
+    """
+    shape = tf.shape(pictures)
+    side = r"\d+" if size is None else size
+    # As text: TensorFlow believes the rank that a signature declares, and would fold a check of it;
+    # a server feeds what it is sent.
+    text = tf.strings.format("{}", shape, summarize=-1)
+    fits = tf.strings.regex_full_match(text, rf"\[\d+ {side} {side} 3\]")
+    sizes = (
+        f"of at least {least} x {least} pixels" if size is None else f"of {size} x {size} pixels"
+    )
+    return once(
+        pictures,
+        fits & (tf.reduce_min(shape[1:3]) >= least),
+        f"pictures are [batch, height, width, 3], {sizes}; these are",
+        shape,
+    )
+
+
+def in_unit(pictures: tf.Tensor) -> tf.Tensor:
+    """Float pictures [batch, height, width, 3], if their values are in [0, 1]."""
+    return _within(
+        pictures, -_ROUNDING, 1 + _ROUNDING, "in [0, 1] (the signature uint8 takes 0-255)"
+    )
+
+
+def paired(pictures: tf.Tensor, others: tf.Tensor, same_size: bool) -> tf.Tensor:
+    """The pictures, if there is one of `others` for each, and if asked of the same size."""
+    ours, theirs = (tf.shape(batch)[: 3 if same_size else 1] for batch in (pictures, others))
+    fits, what = tf.reduce_all(ours == theirs), "one size" if same_size else "one number"
+    return once(pictures, fits, f"pictures and others are of {what}; these are", ours, theirs)
+
+
+def of_scale(pictures: Any, needs: Sequence[layers.Layer]) -> tf.Tensor:
+    """Pictures for a model in Python: float, about [0, 1], of a size that the model takes.
+
+    uint8 and uint16 are converted from full scale. Float pictures may overshoot, since a network or
+    an optimiser made them; but what is not finite, or beyond 10, is none.
+
+    Args:
+      pictures: a tensor or array [batch, height, width, 3].
+      needs: the layers that they must be large enough for.
+
+    Raises:
+      PictureError: they are none.
+      SettingsError: they are too small.
+    """
+    pictures = tf.convert_to_tensor(pictures)
+    if pictures.dtype in (tf.uint8, tf.uint16):
+        pictures = tf.cast(pictures, tf.float32) / pictures.dtype.max
+    elif not pictures.dtype.is_floating:
+        raise PictureError(
+            f"pictures are of type {pictures.dtype.name}: use uint8, uint16 or a float type"
+        )
+    if not pictures.shape.is_compatible_with([None, None, None, 3]):
+        raise PictureError(
+            f"pictures are [batch, height, width, 3]; these are {pictures.shape.as_list()}"
+        )
+    height, width = pictures.shape[1:3] if pictures.shape.rank else (None, None)
+    if height is not None and width is not None:
+        layers.check_size(height, width, needs)
+    else:
+        shape, least = tf.shape(pictures), layers.smallest_size(needs)
+        said = f"pictures are of at least {least} x {least} pixels; these are"
+        pictures = once(pictures, tf.reduce_min(shape[1:3]) >= least, said, shape)
+    return _within(pictures, -_ANOTHER_SCALE, _ANOTHER_SCALE, "and as floats in about [0, 1]")
+
+
+def listed(files: tf.Tensor) -> tf.Tensor:
+    """Files, if they are a list [batch]."""
+    shape = tf.shape(files)
+    text = tf.strings.format("{}", shape, summarize=-1)
+    fits = tf.strings.regex_full_match(text, r"\[\d+\]")
+    return once(files, fits, "image_bytes are files [batch]; these are", shape)
+
+
+def _within(pictures: tf.Tensor, low: float, high: float, scale: str) -> tf.Tensor:
+    # Of NaN neither holds.
+    inside = (pictures >= tf.cast(low, pictures.dtype)) & (
+        pictures <= tf.cast(high, pictures.dtype)
+    )
+    wrong = tf.where(~tf.reduce_all(inside, (1, 2, 3)))[:, 0]
+    return once(
+        pictures,
+        tf.equal(tf.size(wrong), 0),
+        f"pictures are finite, {scale}; those at these places of the batch, from 0, are not:",
+        wrong,
+    )
