@@ -42,7 +42,7 @@ def squares(files: tf.Tensor, size: int) -> tf.Tensor:
     return checks.once(
         pictures[:-1],
         tf.equal(tf.size(bad), 0),
-        "files are JPEG, PNG, GIF or BMP; those at these places, from 0, are not, or are cut:",
+        "files are JPEG, PNG, GIF or BMP; at these places of the batch, from 0, not or cut short:",
         bad,
     )
 
