@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nst_tf.recipe.settings import Settings
     from nst_tf.run.record import Result, Step
     from nst_tf.run.transfer import Callback, StyleTransfer, stylize
+    from nst_tf.run.workshop import Workshop
+    from nst_tf.run.workshops import clear_workshops
     from nst_tf.version import __version__
     from nst_tf.watch import film, tensorboard
 
@@ -57,8 +59,10 @@ __all__ = [
     "StyleTransfer",
     "Weights",
     "WeightsError",
+    "Workshop",
     "__version__",
     "build_model",
+    "clear_workshops",
     "data",
     "export",
     "film",
@@ -89,6 +93,8 @@ _HOME = {
     "recipe.settings": ("Settings",),
     "run.record": ("Result", "Step"),
     "run.transfer": ("Callback", "StyleTransfer", "stylize"),
+    "run.workshop": ("Workshop",),
+    "run.workshops": ("clear_workshops",),
     "version": ("__version__",),
 }
 

@@ -1,12 +1,14 @@
-"""What a run compiles goes when the run goes: many in one program need no more memory than one."""
+"""What a run compiles goes with its workshop: many in one program need no more memory than one."""
 
 import gc
 
 import pytest
 import tensorflow as tf
 
+import nst_tf
 from nst_tf.network.compiled import compiled
 from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
 
 
 def graphs():
@@ -27,6 +29,7 @@ def test_a_runs_graphs_go_with_it(tiny_weights, scene, painting, options):
             # Of every kind of layer one: the fewer, the sooner it is compiled.
             content_layers={"conv2_1": 1.0},
             style_layers={"conv1_1": 1.0},
+            workshop=Workshop(),
             **options,
         ).run()
 
@@ -34,6 +37,21 @@ def test_a_runs_graphs_go_with_it(tiny_weights, scene, painting, options):
     before = graphs()
     run()
     assert graphs() <= before
+
+
+def test_what_the_process_keeps_goes_when_asked(tiny_weights, scene, painting):
+    def run():
+        options = {"preset": "gatys2016", "size": 48, "iterations": 1, "optimizer": "adam"}
+        layers = {"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0}}
+        StyleTransfer(scene, painting, weights=tiny_weights, **options, **layers).run()
+        kept = graphs()
+        nst_tf.clear_workshops()
+        return kept, graphs()
+
+    run()
+    before = graphs()
+    kept, left = run()
+    assert left <= before < kept
 
 
 def test_gradients_that_others_registered_stay():

@@ -19,8 +19,9 @@ from nst_tf.apps.main import main
 from nst_tf.losses.objective import Evaluation
 from nst_tf.network import weights as weights_module
 from nst_tf.recipe import choices, presets
-from nst_tf.run import transfer
+from nst_tf.run import transfer, workshops
 from nst_tf.run.workshop import Workshop
+from nst_tf.run.workshops import Workshops
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +47,11 @@ def run(*arguments: str) -> int:
     return main(["stylize", *arguments])
 
 
-@pytest.fixture(scope="module")
-def workshop():
-    """One for runs whose settings, not whose compilation is what is tested."""
-    return Workshop()
-
-
-@pytest.fixture(scope="module")
-def small_workshop():
-    return Workshop()
-
-
-#: A run that is over at once. All that are it, in the same workshop, compile once between them.
+#: A run that is over at once. All that are it compile once between them.
 SMALL = ["--size=32", "--iterations=3", "--weights=mini", "--optimizer=adam"]
 #: The fewer layers there are, the sooner they are compiled.
 SHALLOW = ["--content_layers=conv2_1", "--style_layers=conv1_1"]
 SMALL += ["--preset=gatys2016", *SHALLOW]
-
-
-@pytest.fixture
-def small(monkeypatch, small_workshop):
-    """The flags of such a run, whose workshop is that of the others."""
-    monkeypatch.setattr(transfer, "Workshop", lambda: small_workshop)
-    return SMALL
 
 
 @pytest.mark.slow
@@ -86,11 +69,8 @@ def small(monkeypatch, small_workshop):
         ),
     ],
 )
-def test_every_preset_and_every_optimizer(
-    pictures, weights, tmp_path, capsys, monkeypatch, workshop, preset, optimizer
-):
+def test_every_preset_and_every_optimizer(pictures, weights, tmp_path, capsys, preset, optimizer):
     """The first of them with the real network, the others with mini, which compiles sooner."""
-    monkeypatch.setattr(transfer, "Workshop", lambda: workshop)
     out = tmp_path / "out.png"
     weights = weights if (preset, optimizer) == (presets.PUBLISHED, "lbfgs") else "mini"
     flags = [f"--preset={preset}", f"--optimizer={optimizer}", f"--weights={weights}"]
@@ -178,10 +158,10 @@ def test_a_layer_without_a_weight_takes_its_blocks_in_the_preset():
     assert run_flags.parse_layers(["conv5_1"], {"conv1_1": 1.0, "conv2_1": 3.0}) == {"conv5_1": 2.0}
 
 
-def test_everything_beside_the_picture(pictures, tmp_path, capsys, small):
+def test_everything_beside_the_picture(pictures, tmp_path, capsys):
     out, sheet = tmp_path / "out.tif", tmp_path / "sheet.jpg"
     code = run(
-        *pictures, pictures[0], "--output", str(out), "--sheet", str(sheet), "--bits=16", *small,
+        *pictures, pictures[0], "--output", str(out), "--sheet", str(sheet), "--bits=16", *SMALL,
         "--iterations=6", "--snapshot_every=3",
     )  # fmt: skip
     captured = capsys.readouterr()
@@ -208,7 +188,7 @@ def test_random_weights_say_what_to_expect(pictures, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["mini-mine.npz", "random.npz", "imagenet.npz"])
-def test_a_preview_is_suggested_for_every_file(pictures, tmp_path, capsys, small, name):
+def test_a_preview_is_suggested_for_every_file(pictures, tmp_path, capsys, name):
     """Whatever it is called: only the built-in networks are known by their names."""
     folder = tmp_path / "mini (built in)"
     folder.mkdir()
@@ -216,12 +196,12 @@ def test_a_preview_is_suggested_for_every_file(pictures, tmp_path, capsys, small
     path.write_bytes(assets.MINI.read_bytes())
     assert weights_module.load(path).kind == "file"
     out = str(tmp_path / "out.png")
-    assert run(*pictures, "-o", out, *small, "--iterations=0", f"--weights={path}") == 0
+    assert run(*pictures, "-o", out, *SMALL, "--iterations=0", f"--weights={path}") == 0
     line = capsys.readouterr().out.splitlines()[0]
     assert line == f"weights: {path}; for a fast preview: --weights=mini"
 
 
-def test_snapshots_are_written_and_not_kept(pictures, tmp_path, monkeypatch, small):
+def test_snapshots_are_written_and_not_kept(pictures, tmp_path, monkeypatch):
     results = []
 
     class Recorded(transfer.StyleTransfer):
@@ -231,15 +211,15 @@ def test_snapshots_are_written_and_not_kept(pictures, tmp_path, monkeypatch, sma
 
     monkeypatch.setattr(transfer, "StyleTransfer", Recorded)
     out = tmp_path / "out.png"
-    assert run(*pictures, "-o", str(out), *small, "--snapshots=1,3") == 0
+    assert run(*pictures, "-o", str(out), *SMALL, "--snapshots=1,3") == 0
     assert [result.snapshots for result in results] == [{}]
     names = {"out.png", "out.json", "out-0001.png", "out-0003.png"}
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-def test_the_last_line_tells_the_loss_as_saved(pictures, tmp_path, capsys, small):
+def test_the_last_line_tells_the_loss_as_saved(pictures, tmp_path, capsys):
     out = tmp_path / "out.png"
-    assert run(*pictures, "-o", str(out), *small) == 0
+    assert run(*pictures, "-o", str(out), *SMALL) == 0
     manifest = json.loads(out.with_suffix(".json").read_text())
     first, total, saved = (
         f"{loss:.4g}"
@@ -249,14 +229,12 @@ def test_the_last_line_tells_the_loss_as_saved(pictures, tmp_path, capsys, small
     assert line.endswith(f" s; loss {first} -> {total}, {saved} as saved")
 
 
-def test_a_loss_as_saved_that_is_not_finite_is_left_out(
-    pictures, tmp_path, capsys, monkeypatch, small_workshop
-):
+def test_a_loss_as_saved_that_is_not_finite_is_left_out(pictures, tmp_path, capsys, monkeypatch):
     class Poisoned(Workshop):
         """Its objectives give NaN of any image that a file can hold."""
 
         def objective(self, *arguments, **options):
-            evaluate = small_workshop.objective(*arguments, **options)
+            evaluate = super().objective(*arguments, **options)
 
             def poisoned(image):
                 loss, gradient, terms = evaluate(image)
@@ -266,7 +244,8 @@ def test_a_loss_as_saved_that_is_not_finite_is_left_out(
 
             return poisoned
 
-    monkeypatch.setattr(transfer, "Workshop", Poisoned)
+    monkeypatch.setattr(workshops, "OF_PROCESS", Workshops())
+    monkeypatch.setattr(workshops, "Workshop", Poisoned)
     out = tmp_path / "out.png"
     assert run(*pictures, "-o", str(out), *SMALL, "--init=noise") == 0
     manifest = json.loads(out.with_suffix(".json").read_text())
@@ -282,9 +261,9 @@ def test_a_loss_as_saved_that_is_not_finite_is_left_out(
         (["--engine=direct", "--dtype=mixed_bfloat16"], ("direct", "mixed_bfloat16")),
     ],
 )
-def test_one_line_says_how_it_is_computed(pictures, tmp_path, capsys, small, flags, expected):
+def test_one_line_says_how_it_is_computed(pictures, tmp_path, capsys, flags, expected):
     out = tmp_path / "out.png"
-    assert run(*pictures, "-o", str(out), *small, *flags) == 0
+    assert run(*pictures, "-o", str(out), *SMALL, *flags) == 0
     assert "engine: {} in {}".format(*expected) in capsys.readouterr().out
     manifest = json.loads(out.with_suffix(".json").read_text())
     assert (manifest["engine"], manifest["dtype"]) == expected
@@ -400,9 +379,9 @@ def test_the_command_without_a_command(capsys):
 
 
 @pytest.mark.slow
-def test_plot_draws_the_curves(pictures, tmp_path, capsys, small):
+def test_plot_draws_the_curves(pictures, tmp_path, capsys):
     out = tmp_path / "out.png"
-    assert run(*pictures, "-o", str(out), *small) == 0
+    assert run(*pictures, "-o", str(out), *SMALL) == 0
     curves = tmp_path / "curves.png"
     json_file = str(out.with_suffix(".json"))
     assert main(["plot", json_file, "-o", str(curves)]) == 0
@@ -429,7 +408,7 @@ def test_running_out_of_memory_is_one_line(capsys):
     )
 
 
-def test_a_full_disk_does_not_lose_the_run(pictures, tmp_path, capsys, monkeypatch, small):
+def test_a_full_disk_does_not_lose_the_run(pictures, tmp_path, capsys, monkeypatch):
     """A snapshot that cannot be written ends the run, whose best image is then saved."""
     from nst_tf.errors import PictureError
     from nst_tf.pictures import images
@@ -443,6 +422,6 @@ def test_a_full_disk_does_not_lose_the_run(pictures, tmp_path, capsys, monkeypat
 
     monkeypatch.setattr(images, "save", full_for_snapshots)
     out = tmp_path / "out.png"
-    code = run(*pictures, "-o", str(out), *small, "--iterations=9", "--snapshots=2", "--quiet")
+    code = run(*pictures, "-o", str(out), *SMALL, "--iterations=9", "--snapshots=2", "--quiet")
     assert code == 2 and "No space left" in capsys.readouterr().err
     assert out.exists() and out.with_suffix(".json").exists()

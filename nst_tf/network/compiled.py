@@ -46,8 +46,11 @@ def _forget_gradients(graph: tf.Graph) -> None:
     taken its gradients nobody looks them up again.
     """
     registered = _gradient_registry()
-    for name in [name for name in tuple(registered) if name.startswith("CustomGradient-")]:
-        of = _graph_of(registered[name]["type"])
+    # A copy, made in one go: other threads may be tracing, too.
+    for name, entry in registered.copy().items():
+        if not name.startswith("CustomGradient-"):
+            continue
+        of = _graph_of(entry["type"])
         while of is not None and of is not graph:
             of = getattr(of, "outer_graph", None)
         if of is graph:

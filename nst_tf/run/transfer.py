@@ -14,18 +14,18 @@ import tensorflow as tf
 from typing_extensions import Unpack
 
 from nst_tf import optimizers
-from nst_tf.errors import DivergenceError, Interrupted, SettingsError
+from nst_tf.errors import Interrupted, SettingsError
 from nst_tf.losses.objective import Objective
 from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
-from nst_tf.optimizers.base import Evaluate
-from nst_tf.pictures import images, masks
+from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
-from nst_tf.recipe import choices, presets
+from nst_tf.recipe import presets
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import descent, finish, inputs, record, schedule
+from nst_tf.run import finish, inputs, record, schedule
+from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
 from nst_tf.run.inputs import Style
 from nst_tf.run.meter import Meter
@@ -33,6 +33,7 @@ from nst_tf.run.record import Result, Step
 from nst_tf.run.schedule import Schedule, Stage
 from nst_tf.run.track import Track
 from nst_tf.run.workshop import Workshop
+from nst_tf.run.workshops import Place
 
 
 class Callback:
@@ -78,7 +79,8 @@ class StyleTransfer:
       stages: what the run consists of; None for a single stage, as the settings have it.
       keep_snapshots: whether the images that the settings ask for are kept for `Result.snapshots`;
         a callback may write them instead (`callbacks.Snapshots`).
-      workshop: shared by runs that follow each other, so that they compile once between them.
+      workshop: where it compiles, for runs that follow each other; None for one of the process's,
+        of which runs in several threads each have their own (`workshops.clear_workshops`).
       **overrides: fields of `Settings`.
 
     Attributes:
@@ -117,17 +119,21 @@ class StyleTransfer:
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
-        self._solvers = [
-            optimizers.create(settings.optimizer, stage.learning_rate, settings.bounded)
-            for stage in self.stages
-        ]
         source = presets.network(settings.preset, weights)
         self.weights = weights_module.load(source, seed=settings.seed)
         self._callbacks = list(callbacks)
-        self._tile = machine.check_tile(tile)
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
+        self._course = Course(
+            settings,
+            self._inputs,
+            self.weights,
+            self.stages,
+            machine.check_tile(tile),
+            self.engine,
+            self.dtype,
+        )
         self._keep_snapshots = keep_snapshots
-        self._workshop = workshop or Workshop()
+        self._place = Place(workshop, self._course.key)
         self._track = Track()
 
     def build_objective(
@@ -136,34 +142,13 @@ class StyleTransfer:
         """The compiled value and gradient, with this run's targets.
 
         It is the workshop's: built when there is none that will do, which takes a second or more.
+        A workshop of the process's then is this run's for good.
 
         Args:
           stage: at whose size; None for the last one's.
           start: the image that it begins with, [1, height, width, 3]; None for the content image.
         """
-        stage = stage or self.stages[-1]
-        content, styles = stage.pictures(self.content, self.styles)
-        regions = self._inputs.regions
-        return self._workshop.objective(
-            self.settings,
-            self.weights,
-            content,
-            styles,
-            tile=self._tile,
-            engine=self.engine,
-            dtype=self.dtype,
-            any_size=len(self.stages) > 1 and self.settings.optimizer in choices.OWN,
-            start=start,
-            layerwise=stage.layerwise,
-            regions=None if regions is None else masks.resize(regions, *content.shape[:2]),
-        )
-
-    def _evaluate(self, stage: Stage, start: tf.Tensor | None = None) -> Evaluate:
-        """The objective as one of the image that descends, of which the protected is no part."""
-        objective = self.build_objective(stage, start)
-        if self._inputs.protect is None:
-            return objective
-        return self._workshop.protected(objective, *self._overlay.at(stage.shape(self.content)))
+        return self._course.objective(self._place.keep(), stage or self.stages[-1], start)
 
     @property
     def objective(self) -> Objective:
@@ -242,14 +227,15 @@ class StyleTransfer:
           DivergenceError: the loss stayed non-finite; it carries the result so far.
           Interrupted: Ctrl-C, as a KeyboardInterrupt that carries the result so far.
         """
-        try:
-            for _ in self:
-                pass
-        except KeyboardInterrupt as interrupt:
-            if self._track.progress is None:
-                raise
-            raise Interrupted(self.result()) from interrupt
-        return self.result()
+        with self._place.open():  # the result is measured where the run was
+            try:
+                for _ in self:
+                    pass
+            except KeyboardInterrupt as interrupt:
+                if self._track.progress is None:
+                    raise
+                raise Interrupted(self.result()) from interrupt
+            return self.result()
 
     def result(self) -> Result:
         """The best image so far, also of a run that was left before its end.
@@ -281,8 +267,8 @@ class StyleTransfer:
             for callback in self._callbacks:
                 callback.on_begin(self)
                 ending.callback(callback.on_end, self)
-            meter = Meter()
-            for progress in self._descend(track):
+            meter, workshop = Meter(), ending.enter_context(self._place.open())
+            for progress in self._course.descend(workshop, track, self.result):
                 image = self._overlay(progress.state.point.image)
                 step = Step.of_progress(progress, meter.seconds, image)
                 track.history.append(step.row())
@@ -292,54 +278,6 @@ class StyleTransfer:
                 for callback in self._callbacks:
                     callback.on_step(self, step)
                 yield step
-
-    def _descend(self, track: Track) -> Iterator[Progress]:
-        """Yields the progress at every iteration, through all stages."""
-        iteration = -1
-        for stage, solver in zip(self.stages, self._solvers, strict=True):
-            limits, image = stage.limits, None
-            if track.progress is None:
-                evaluate = self._evaluate(stage)
-                start = images.resize(self._inputs.start, *stage.shape(self.content))
-                progress = descent.begin(evaluate, solver, tf.constant(start[np.newaxis]))
-                if not progress.finite:
-                    raise DivergenceError(
-                        f"the loss of the initial image is {float(progress.state.point.loss)}, or "
-                        "its gradient is not finite: check the weights and the loss weights"
-                    )
-            else:
-                limits = limits.after(track.progress)
-                image = finish.outcome(track.progress, self.settings)
-                shapes = image.shape[1:3], stage.shape(self.content)
-                before, after = (images.resize(self._inputs.start, *shape) for shape in shapes)
-                image = schedule.enlarge(image, before, after, self.settings.bounded)
-                evaluate = self._evaluate(stage, image)
-                progress = descent.resize(evaluate, solver, track.progress, image)
-            track.stage, track.start = stage, image
-            track.begun, track.progress = track.progress, progress
-            track.stopped = "interrupted"
-            if iteration < 0:
-                iteration = 0
-                yield progress
-            if track.stopping:
-                return
-            like = progress if getattr(evaluate, "any_size", False) else None
-            take_step = self._workshop.step(evaluate, solver, self.settings.average, like)
-            begun = progress
-            for progress in descent.descend(evaluate, solver, begun, limits, take_step):
-                track.progress = progress
-                if int(progress.iteration) > iteration:
-                    iteration = int(progress.iteration)
-                    yield progress
-                if track.stopping:
-                    return
-            track.stopped = descent.verdict(track.progress, limits) or "finished"
-            if track.stopped == "diverged":
-                raise DivergenceError(
-                    f"the loss or its gradient was not finite {int(track.progress.failures)} times "
-                    f"in a row after iteration {iteration}; lower the learning rate",
-                    self.result(),
-                )
 
     def _progress(self) -> Progress:
         if self._track.progress is None:
@@ -351,11 +289,13 @@ class StyleTransfer:
         known = self._track.totals
         if known is None or known[0] is not progress:
             image = self._overlay(finish.outcome(progress, self.settings))
-            objective = self.build_objective(self._track.stage, self._track.start)
-            total = objective(image).loss if self.settings.average else progress.best.loss
-            image = images.resize(self.best, *image.shape[1:3])[np.newaxis]
-            pixels = images.to_uint8(np.asarray(image)) / np.float32(255)
-            saved = float(objective(tf.constant(pixels)).loss)
+            best = images.resize(self.best, *image.shape[1:3])[np.newaxis]
+            pixels = images.to_uint8(np.asarray(best)) / np.float32(255)
+            stage = self._track.stage or self.stages[-1]
+            with self._place.open() as workshop:
+                objective = self._course.objective(workshop, stage, self._track.start)
+                total = objective(image).loss if self.settings.average else progress.best.loss
+                saved = float(objective(tf.constant(pixels)).loss)
             known = progress, (float(total), saved if math.isfinite(saved) else None)
             self._track.totals = known
         return known[1]

@@ -1,0 +1,166 @@
+"""How a run goes: from stage to stage, each with its objective, down to the last image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import optimizers
+from nst_tf.errors import DivergenceError
+from nst_tf.losses.objective import Objective
+from nst_tf.network.weights import Weights
+from nst_tf.optimizers.base import Evaluate, Solver
+from nst_tf.pictures import images, masks
+from nst_tf.recipe import choices
+from nst_tf.recipe.settings import Settings
+from nst_tf.run import descent, finish, schedule
+from nst_tf.run.descent import Progress
+from nst_tf.run.finish import Overlay
+from nst_tf.run.inputs import Inputs
+from nst_tf.run.record import Result
+from nst_tf.run.schedule import Stage
+from nst_tf.run.track import Track
+from nst_tf.run.workshop import Workshop
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a run computes, wherever it does.
+
+    Attributes:
+      settings: of the run.
+      inputs: its pictures.
+      weights: its network.
+      stages: what it consists of.
+      tile: as `machine.tile_for` takes it.
+      engine: one of `choices.ENGINES` but auto; likewise dtype.
+    """
+
+    settings: Settings
+    inputs: Inputs
+    weights: Weights
+    stages: tuple[Stage, ...]
+    tile: int | str
+    engine: str
+    dtype: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What runs that are equal in it compile once between them."""
+        regions, settings = self.inputs.regions, self.settings
+        return (
+            (settings.graph_key, self.weights.sha256, self.engine, self.dtype, self.tile),
+            None if self._any_size else self.inputs.content.shape,
+            None if regions is None else regions.shape[-1],
+            (self._solver(self.stages[0]), settings.average, self.inputs.protect is None),
+        )
+
+    @property
+    def _any_size(self) -> bool:
+        """Whether one trace serves all stages."""
+        return len(self.stages) > 1 and self.settings.optimizer in choices.OWN
+
+    def _solver(self, stage: Stage) -> Solver:
+        """A new one each time: some have memory of their own, which no two runs should share."""
+        settings = self.settings
+        return optimizers.create(settings.optimizer, stage.learning_rate, settings.bounded)
+
+    def objective(
+        self, workshop: Workshop, stage: Stage, start: tf.Tensor | None = None
+    ) -> Objective:
+        """The compiled value and gradient of a stage, with this run's targets.
+
+        Args:
+          workshop: where it is built, unless one is there that will do.
+          stage: of the run.
+          start: the image that it begins with, [1, height, width, 3]; None for the content image.
+        """
+        inputs = self.inputs
+        content, styles = stage.pictures(inputs.content, inputs.styles)
+        return workshop.objective(
+            self.settings,
+            self.weights,
+            content,
+            styles,
+            tile=self.tile,
+            engine=self.engine,
+            dtype=self.dtype,
+            any_size=self._any_size,
+            start=start,
+            layerwise=stage.layerwise,
+            regions=None
+            if inputs.regions is None
+            else masks.resize(inputs.regions, *content.shape[:2]),
+        )
+
+    def _evaluate(
+        self, workshop: Workshop, stage: Stage, start: tf.Tensor | None = None
+    ) -> Evaluate:
+        """The objective as one of the image that descends, of which the protected is no part."""
+        objective, inputs = self.objective(workshop, stage, start), self.inputs
+        if inputs.protect is None:
+            return objective
+        return workshop.protected(objective, *Overlay(inputs).at(stage.shape(inputs.content)))
+
+    def descend(
+        self, workshop: Workshop, track: Track, result: Callable[[], Result]
+    ) -> Iterator[Progress]:
+        """Yields the progress at every iteration, through all stages.
+
+        Args:
+          workshop: where it takes place.
+          track: which is kept up to date.
+          result: of the run so far, for an error to carry.
+
+        Raises:
+          DivergenceError: the loss stayed non-finite.
+        """
+        iteration, content, first = -1, self.inputs.content, self.inputs.start
+        for stage in self.stages:
+            limits, image, solver = stage.limits, None, self._solver(stage)
+            if track.progress is None:
+                evaluate = self._evaluate(workshop, stage)
+                start = images.resize(first, *stage.shape(content))
+                progress = descent.begin(evaluate, solver, tf.constant(start[np.newaxis]))
+                if not progress.finite:
+                    raise DivergenceError(
+                        f"the loss of the initial image is {float(progress.state.point.loss)}, or "
+                        "its gradient is not finite: check the weights and the loss weights"
+                    )
+            else:
+                limits = limits.after(track.progress)
+                image = finish.outcome(track.progress, self.settings)
+                shapes = image.shape[1:3], stage.shape(content)
+                before, after = (images.resize(first, *shape) for shape in shapes)
+                image = schedule.enlarge(image, before, after, self.settings.bounded)
+                evaluate = self._evaluate(workshop, stage, image)
+                progress = descent.resize(evaluate, solver, track.progress, image)
+            track.stage, track.start = stage, image
+            track.begun, track.progress = track.progress, progress
+            track.stopped = "interrupted"
+            if iteration < 0:
+                iteration = 0
+                yield progress
+            if track.stopping:
+                return
+            like = progress if getattr(evaluate, "any_size", False) else None
+            take_step = workshop.step(evaluate, solver, self.settings.average, like)
+            begun = progress
+            for progress in descent.descend(evaluate, solver, begun, limits, take_step):
+                track.progress = progress
+                if int(progress.iteration) > iteration:
+                    iteration = int(progress.iteration)
+                    yield progress
+                if track.stopping:
+                    return
+            track.stopped = descent.verdict(track.progress, limits) or "finished"
+            if track.stopped == "diverged":
+                raise DivergenceError(
+                    f"the loss or its gradient was not finite {int(track.progress.failures)} times "
+                    f"in a row after iteration {iteration}; lower the learning rate",
+                    result(),
+                )

@@ -1,0 +1,100 @@
+"""The process's workshops: each lent to one run at a time, a few kept for the runs that follow."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from nst_tf.run.workshop import Workshop
+
+#: How many are kept while no run uses them. One holds a network and its graphs: with VGG19 and
+#: pictures of 512 pixels about half a gigabyte, with mini a tenth of that.
+KEPT = 3
+
+
+class Workshops:
+    """Workshops by what their last runs compiled; of those that are not lent, the last few used.
+
+    Any thread may take and give back.
+
+    Args:
+      kept: how many.
+    """
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept, self._lock = kept, threading.Lock()
+        self._idle: list[tuple[Any, Workshop]] = []  # the one that was used last stands last
+
+    def take(self, key: Any) -> Workshop:
+        """A workshop that nobody else has now: the last one of an equal key, else a new one.
+
+        Args:
+          key: what a run compiles; compared by ==.
+        """
+        with self._lock:
+            for at, (of, workshop) in reversed(list(enumerate(self._idle))):
+                if of == key:
+                    del self._idle[at]
+                    return workshop
+            # A new one will need memory of its own: what is too much goes first.
+            del self._idle[: len(self._idle) - self._kept + 1]
+        return Workshop()
+
+    def give_back(self, key: Any, workshop: Workshop) -> None:
+        """Keeps a workshop for the next run of an equal key, while few others come after it."""
+        with self._lock:
+            self._idle.append((key, workshop))
+            del self._idle[: len(self._idle) - self._kept]
+
+    def clear(self) -> None:
+        """Lets go of all that are not lent."""
+        with self._lock:
+            self._idle.clear()
+
+
+#: Of this process: those of the runs that are given none.
+OF_PROCESS = Workshops()
+
+
+def clear_workshops() -> None:
+    """Frees what runs have left compiled in this process: networks, graphs, targets.
+
+    `stylize` and `StyleTransfer` keep the last few for later runs that compile the same, so that
+    these begin at once. Runs that are under way are not disturbed, and keep theirs.
+    """
+    OF_PROCESS.clear()
+
+
+class Place:
+    """Where a run takes place: in the workshop that it was given, else in one of the process's.
+
+    Args:
+      workshop: given, or None.
+      key: as `Workshops.take` has it.
+    """
+
+    def __init__(self, workshop: Workshop | None, key: Any) -> None:
+        self._own, self._key = workshop, key
+        self._lent: Workshop | None = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Workshop]:
+        """The workshop, for as long as the outermost of such blocks; nobody else has it there."""
+        held = self._own or self._lent
+        if held is not None:
+            yield held
+            return
+        self._lent = lent = OF_PROCESS.take(self._key)
+        try:
+            yield lent
+        finally:
+            self._lent = None
+            if self._own is not lent:
+                OF_PROCESS.give_back(self._key, lent)
+
+    def keep(self) -> Workshop:
+        """The workshop for good: whoever was handed its objective finds it as it was."""
+        self._own = self._own or self._lent or OF_PROCESS.take(self._key)
+        return self._own
