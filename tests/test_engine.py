@@ -176,3 +176,29 @@ def test_many_runs_in_one_program_are_not_warned_of(tiny_weights, scene, paintin
     for _ in range(6):  # it warns of the fifth
         StyleTransfer(scene, painting, weights=tiny_weights, **options, **layers_of).run()
     assert not [record for record in caplog.records if "retracing" in record.getMessage()]
+
+
+@pytest.mark.parametrize(("shape", "ends"), [((64, 80), 2), ((24, 33), 1), ((19, 21), 0)])
+def test_a_graph_of_any_size_computes_as_one_of_the_pictures_size(wide_weights, shape, ends):
+    """To the bit: where maps are few, both convolve directly."""
+    assert engine.winograd_ends(*shape) == ends
+    wanted, picture = ["conv1_2", "conv2_2", "conv3_1"], tf.constant(noise(*shape)[np.newaxis])
+    stages = engine.stages(vgg.build_model(wanted, wide_weights), wanted, "winograd")
+    assert len(stages) > 3
+
+    def through(stages):
+        def maps_of(maps):
+            for stage in stages:
+                maps = stage.apply(maps)
+            return maps
+
+        return maps_of
+
+    unknown = [tf.TensorSpec([1, None, None, 3], tf.float32)]
+    expected = tf.function(through(stages))(picture)
+    chosen = engine.directly(stages, ends)
+    same = tf.function(through(chosen), input_signature=unknown)(picture)
+    np.testing.assert_array_equal(same, expected)
+    if ends < 2:  # where it would have been another algorithm's rounding
+        other = tf.function(through(stages), input_signature=unknown)(picture)
+        assert np.abs(other - expected).max() > 0

@@ -12,6 +12,7 @@ import tensorflow as tf
 import nst_tf
 from nst_tf.run import workshop as workshop_module
 from nst_tf.run import workshops
+from nst_tf.run.course import Course
 from nst_tf.run.workshop import Workshop
 from nst_tf.run.workshops import Workshops
 
@@ -95,6 +96,21 @@ def test_the_second_call_compiles_nothing(tiny_weights, scene, painting, built):
     for _ in range(2):
         nst_tf.stylize(scene, painting, weights=tiny_weights, workshop=own, **OPTIONS)
     assert len(built) == 3
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_another_shape_compiles_nothing_and_makes_the_same(
+    scene, run_of, built, optimizer, monkeypatch
+):
+    shapes = [scene, scene[:, :40], scene[:30]]
+    runs = [run_of(content, optimizer=optimizer) for content in shapes]
+    made = [run.run() for run in runs]
+    assert len(built) == 1 and runs[-1].build_objective().traces == 1
+    assert [result.array.shape[:2] for result in made] == [(30, 40), (40, 33), (19, 40)]
+    monkeypatch.setattr(Course, "_any_size", False)  # a graph for each shape
+    for content, result in zip(shapes, made, strict=True):
+        expected = alone(run_of(content, optimizer=optimizer))
+        np.testing.assert_array_equal(result.array, expected.array)
 
 
 def test_runs_that_take_turns_do_not_mix(scene, run_of):

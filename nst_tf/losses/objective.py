@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from nst_tf.errors import SettingsError
 from nst_tf.losses import statistics
+from nst_tf.losses.evaluation import Evaluation, value_and_gradient
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.measured import Whole
 from nst_tf.losses.regional import Regional, at_layer
@@ -33,28 +34,8 @@ from nst_tf.network.compiled import compiled
 from nst_tf.recipe import layers
 from nst_tf.recipe.settings import Settings
 
-#: The loss a pixel whose gradient float16 carries: with it, the largest derivatives of every
-#: preset's first gradient are near 100 to 1000, and float16 ends at 65504.
-_LOSS_A_PIXEL = 2.0
-
-
 #: A style image, float32 [height, width, 3]; or several views of one.
 Painting: TypeAlias = np.ndarray | tf.Tensor | Sequence[np.ndarray | tf.Tensor]
-
-
-class Evaluation(NamedTuple):
-    """One loss and gradient of an image.
-
-    Attributes:
-      loss: L_total, float32 [].
-      gradient: ∂L_total/∂image, float32 [1, height, width, 3].
-      terms: float32 [] by name: `total`; the kinds, such as `content`, `style` and `tv`, before α,
-        β and γ; and their parts, `content/LAYER`, `style/LAYER`, before the layer's own weight.
-    """
-
-    loss: tf.Tensor
-    gradient: tf.Tensor
-    terms: dict[str, tf.Tensor]
 
 
 class Objective(tf.Module):
@@ -82,6 +63,7 @@ class Objective(tf.Module):
       engine: how the network is computed, one of `choices.ENGINES` (`engine.stages`).
       any_size: whether one trace serves pictures of all sizes, as those of several scales; without
         a tile only.
+      winograd_ends: of such pictures, `engine.winograd_ends`; None for no end.
       regions: into how many regions `set_regions` is to divide the picture, each with a style of
         its own (`regional.Regional`); 0 for a picture that has one style everywhere.
 
@@ -107,6 +89,7 @@ class Objective(tf.Module):
         tile: int | None = None,
         engine: str = "auto",
         any_size: bool = False,
+        winograd_ends: int | None = None,
         regions: int = 0,
     ) -> None:
         super().__init__(name="objective")
@@ -141,16 +124,19 @@ class Objective(tf.Module):
         self._laplacian_target: dict[str, tf.Variable] = {}
         self._style_targets: dict[str, Nest] = {}
         looked_at = (kept, self._style_layers, self._statistic)
-        if tile is None:
-            any_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
-            self._measure: Any = Whole(stages, *looked_at)
-        else:
-            any_picture = None  # strips are cut from a known size: one trace each
-            self._measure = Strips(stages, *looked_at, tile)
-        # Traced once for both kinds of targets: a trace takes a second.
-        self._measured = compiled(lambda image: self._measure(image), any_picture)
         #: Whether one trace serves pictures of all sizes.
         self.any_size = any_size and tile is None
+        if tile is None:
+            any_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
+            measure: Any = Whole(stages, *looked_at)
+            ends = winograd_ends if self.any_size else None
+            chosen = stages if ends is None else engines.directly(stages, ends)
+            self._measure: Any = Whole(chosen, *looked_at)
+        else:
+            any_picture = None  # strips are cut from a known size: one trace each
+            measure = self._measure = Strips(stages, *looked_at, tile)
+        # Traced once for both kinds of targets: a trace takes a second.
+        self._measured = compiled(lambda image: measure(image), any_picture)
         self._evaluate = compiled(
             lambda image: value_and_gradient(self._terms, image, scaled=self._half),
             any_picture if self.any_size else None,
@@ -165,6 +151,7 @@ class Objective(tf.Module):
         tile: int | None = None,
         engine: str = "auto",
         any_size: bool = False,
+        winograd_ends: int | None = None,
         regions: int = 0,
     ) -> Objective:
         """The objective of a recipe: its layers, its forms and all its weights.
@@ -172,7 +159,7 @@ class Objective(tf.Module):
         Args:
           settings: of the recipe.
           model: its feature model (`feature_model.feature_model`).
-          tile: as for `Objective`; likewise engine, any_size and regions.
+          tile: as for `Objective`; likewise engine, any_size, winograd_ends and regions.
         """
         objective = cls(
             model,
@@ -186,6 +173,7 @@ class Objective(tf.Module):
             tile=tile,
             engine=engine,
             any_size=any_size,
+            winograd_ends=winograd_ends,
             regions=regions,
         )
         objective.set_recipe_weights(settings)
@@ -342,40 +330,6 @@ def blend_shares(pictures: Sequence[Painting], blend: Sequence[float] = ()) -> l
     shares = np.asarray(blend if len(blend) else [1.0] * len(pictures), np.float64)
     normal: list[float] = (shares / shares.sum()).astype(np.float32).tolist()
     return normal
-
-
-def value_and_gradient(
-    terms_of: Callable[[tf.Tensor], Terms], image: tf.Tensor, *, scaled: bool
-) -> Evaluation:
-    """The value and gradient of an image's `total`.
-
-    Args:
-      terms_of: an image to its terms, float32 [], `total` among them.
-      image: float32 [1, height, width, 3].
-      scaled: whether float16 carries the gradient, which then needs a loss scale.
-    """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(image)
-        terms = terms_of(image)
-        loss = terms["total"]
-        scale = loss_scale(image, loss) if scaled else tf.ones([])
-        scaled_loss = scale * loss
-    return Evaluation(loss, tape.gradient(scaled_loss, image) / scale, terms)
-
-
-def loss_scale(image: tf.Tensor, loss: tf.Tensor) -> tf.Tensor:
-    """What a loss is multiplied by while float16 carries its gradient, float32 [].
-
-    Losses differ by nine orders of magnitude between presets, and fall by three in a run: no
-    constant factor would do for all. So the factor makes a constant of the loss.
-
-    Args:
-      image: float32 [1, height, width, 3].
-      loss: of the image, float32 [].
-    """
-    pixels = tf.cast(tf.reduce_prod(tf.shape(image)[1:3]), tf.float32)
-    scale = tf.stop_gradient(_LOSS_A_PIXEL * pixels / loss)
-    return tf.where(loss > 0, scale, 1.0)  # at 0 there is nothing to scale
 
 
 def _scalar(value: float) -> tf.Variable:

@@ -8,8 +8,9 @@ Winograd's algorithm needs a quarter of the multiplications.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,30 @@ def stages(model: tf.keras.Model, wanted: Sequence[str], engine: str = "keras") 
     return steps
 
 
+def winograd_ends(height: int, width: int) -> int:
+    """After how many poolings the maps of a picture are too small for Winograd's algorithm."""
+    poolings = 0
+    while (height >> poolings) * (width >> poolings) >= _LEAST_POSITIONS:
+        poolings += 1
+    return poolings
+
+
+def directly(steps: Sequence[Stage], after: int) -> list[Stage]:
+    """The stages for pictures whose size no graph knows: what a graph would choose by their size.
+
+    Args:
+      steps: from `stages`.
+      after: behind so many poolings convolutions are computed by their definition.
+    """
+    poolings, chosen = 0, []
+    for stage in steps:
+        if poolings >= after and isinstance(stage.apply, _FixedConvolution):
+            stage = replace(stage, apply=stage.apply.directly())
+        poolings += stage.pools
+        chosen.append(stage)
+    return chosen
+
+
 class _FixedConvolution:
     """A 3x3 convolution, and the ReLU behind it if wanted, differentiable to its input alone."""
 
@@ -75,10 +100,18 @@ class _FixedConvolution:
             kernel, self._inner = kernel.astype(np.float16), "float32"
         turned = kernel[::-1, ::-1].swapaxes(2, 3)
         fast = use_winograd and self._inner == "float32" and _winograd_pays(*kernel.shape[2:])
+        self._forward: _Direct | _Winograd
+        self._backward: _Direct | _Winograd
         self._forward, self._backward = (
             _Winograd(weights, self._inner) if fast else _Direct(weights, self._inner)
             for weights in (kernel, turned)
         )
+
+    def directly(self) -> _FixedConvolution:
+        """The same convolution by its definition, on maps of any size."""
+        other = copy.copy(self)
+        other._forward, other._backward = self._forward.direct, self._backward.direct
+        return other
 
     def __call__(self, maps: tf.Tensor) -> tf.Tensor:
         maps = tf.cast(tf.cast(maps, self._dtype), self._inner)
@@ -104,22 +137,26 @@ class _Direct:
     def __init__(self, kernel: np.ndarray, dtype: str) -> None:
         self._kernel = tf.constant(kernel, dtype)
 
+    @property
+    def direct(self) -> _Direct:
+        return self
+
     def __call__(self, maps: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(maps, self._kernel, 1, "SAME")
 
 
-class _Winograd(_Direct):
-    """The convolution by Winograd's algorithm, except on maps of a few tiles."""
+class _Winograd:
+    """The convolution by Winograd's algorithm, except on maps that are known to have few tiles."""
 
     def __init__(self, kernel: np.ndarray, dtype: str) -> None:
-        super().__init__(kernel, dtype)
+        self.direct = _Direct(kernel, dtype)
         # Four times the size of the kernel: captured, not copied into every graph.
         self._transformed = tf.constant(winograd.transform_kernel(kernel))
 
     def __call__(self, maps: tf.Tensor) -> tf.Tensor:
         height, width = maps.shape[1:3]
         if height and width and height * width < _LEAST_POSITIONS:
-            return super().__call__(maps)
+            return self.direct(maps)
         return winograd.convolve(maps, self._transformed)
 
 

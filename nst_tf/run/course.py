@@ -12,6 +12,7 @@ import tensorflow as tf
 from nst_tf import optimizers
 from nst_tf.errors import DivergenceError
 from nst_tf.losses.objective import Objective
+from nst_tf.network.engine import winograd_ends
 from nst_tf.network.weights import Weights
 from nst_tf.optimizers.base import Evaluate, Solver
 from nst_tf.pictures import images, masks
@@ -52,17 +53,23 @@ class Course:
     def key(self) -> tuple[Any, ...]:
         """What runs that are equal in it compile once between them."""
         regions, settings = self.inputs.regions, self.settings
+        height, width = self.stages[0].shape(self.inputs.content)
+        size = None if self._scales else winograd_ends(height, width)
         return (
             (settings.graph_key, self.weights.sha256, self.engine, self.dtype, self.tile),
-            None if self._any_size else self.inputs.content.shape,
+            size if self._any_size else (height, width),
             None if regions is None else regions.shape[-1],
             (self._solver(self.stages[0]), settings.average, self.inputs.protect is None),
         )
 
     @property
     def _any_size(self) -> bool:
-        """Whether one trace serves all stages."""
-        return len(self.stages) > 1 and self.settings.optimizer in choices.OWN
+        """Whether one trace serves pictures of other sizes, too: our own optimizers' does."""
+        return self.settings.optimizer in choices.OWN
+
+    @property
+    def _scales(self) -> bool:
+        return len(self.stages) > 1
 
     def _solver(self, stage: Stage) -> Solver:
         """A new one each time: some have memory of their own, which no two runs should share."""
@@ -90,6 +97,7 @@ class Course:
             engine=self.engine,
             dtype=self.dtype,
             any_size=self._any_size,
+            scales=self._scales,
             start=start,
             layerwise=stage.layerwise,
             regions=None

@@ -16,6 +16,7 @@ from nst_tf.losses.protected import Protected
 from nst_tf.network import machine
 from nst_tf.network.compiled import any_size as of_any_size
 from nst_tf.network.compiled import compiled
+from nst_tf.network.engine import winograd_ends
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
 from nst_tf.optimizers.base import Evaluate, Solver
@@ -53,6 +54,7 @@ class Workshop:
         engine: str,
         dtype: str,
         any_size: bool = False,
+        scales: bool = False,
         start: tf.Tensor | None = None,
         layerwise: bool = False,
         regions: np.ndarray | None = None,
@@ -66,8 +68,10 @@ class Workshop:
           styles: the style images, likewise.
           tile: as `machine.tile_for` takes it.
           engine: one of `choices.ENGINES` but auto; likewise dtype.
-          any_size: whether pictures of other sizes follow, which the same graph is to serve as far
-            as they are measured as a whole.
+          any_size: whether one graph is to serve pictures of other sizes, too, as far as they are
+            measured as a whole.
+          scales: whether the run itself has several sizes, which it then serves. Else the graph
+            computes as one of the picture's own size would, and serves those that it does so for.
           start: the image that the stage begins with, [1, height, width, 3]; None for the content
             image.
           layerwise: as in `Stage.layerwise`.
@@ -81,8 +85,9 @@ class Workshop:
             self._model = None
             self._model = feature_model(weights, settings, dtype)
         rows = machine.tile_for(tile, self._model, *content.shape[:2])
-        shape = None if any_size and rows is None else content.shape
-        key = (of_model, shape, rows, engine, count)
+        any_size = any_size and rows is None
+        ends = None if scales else winograd_ends(*content.shape[:2])
+        key = (of_model, ends if any_size else content.shape, rows, engine, count)
         if key != self._key:
             self._forget()
             neighbours = settings.style_loss == choices.NEIGHBOURS
@@ -93,6 +98,7 @@ class Workshop:
                 tile=rows,
                 engine=engine,
                 any_size=any_size,
+                winograd_ends=ends,
                 regions=count,
             )
             self._key = key
