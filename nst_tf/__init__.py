@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nst_tf.pictures.masks import Masked
     from nst_tf.recipe.presets import PRESETS
     from nst_tf.recipe.settings import Settings
+    from nst_tf.run.many import Painted, stylize_many
     from nst_tf.run.record import Result, Step
     from nst_tf.run.transfer import Callback, StyleTransfer, stylize
     from nst_tf.run.workshop import Workshop
@@ -51,6 +52,7 @@ __all__ = [
     "Masked",
     "NSTError",
     "Objective",
+    "Painted",
     "PictureError",
     "Result",
     "Settings",
@@ -69,6 +71,7 @@ __all__ = [
     "filters",
     "keras",
     "stylize",
+    "stylize_many",
     "tensorboard",
 ]
 
@@ -91,6 +94,7 @@ _HOME = {
     "pictures.masks": ("Masked",),
     "recipe.presets": ("PRESETS",),
     "recipe.settings": ("Settings",),
+    "run.many": ("Painted", "stylize_many"),
     "run.record": ("Result", "Step"),
     "run.transfer": ("Callback", "StyleTransfer", "stylize"),
     "run.workshop": ("Workshop",),

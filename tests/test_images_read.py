@@ -236,9 +236,39 @@ def test_floats_out_of_range_are_refused(value):
     refused(picture, "[0, 1]")
 
 
-@pytest.mark.parametrize("thing", [np.zeros((4, 4, 3), np.int64), "text", [[1], [2, 3]], None, 3])
+@pytest.mark.parametrize("thing", [np.zeros((4, 4, 3), np.int64), "text", [[1], [2, 3]], 3])
 def test_what_is_no_picture_is_refused(thing):
     refused(thing)
+
+
+@pytest.mark.parametrize(
+    ("thing", "words"),
+    [
+        (None, "None, of type NoneType"),
+        ({"photo": 1}, "{'photo': 1}, of type dict"),
+        (["one.jpg", "two.jpg"], "['one.jpg', 'two.jpg'], of type list"),
+        (object, "of type type"),
+    ],
+)
+def test_what_was_given_is_said(thing, words):
+    refused(thing, words)
+    refused(thing, "give a path")
+
+
+def test_bytes_and_file_objects(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.fromarray(RGB).save(path)
+    expected, data = images.load(path), path.read_bytes()
+    with path.open("rb") as file, path.open("rb") as buffered:
+        for given in (data, bytearray(data), memoryview(data), io.BytesIO(data), file):
+            np.testing.assert_array_equal(images.load(given), expected)
+        refused(file, f"{path} gives no bytes")
+        assert images.held(buffered) == data
+    refused(file, "cannot read the file object")
+    with path.open("r", encoding="latin-1") as text:
+        refused(text, "binary mode, 'rb'")
+    refused(b"", "is empty")
+    refused(data[: len(data) // 2], f"in {len(data) // 2} bytes is damaged or cut short")
 
 
 def test_the_callers_picture_is_left_alone():

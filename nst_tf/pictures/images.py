@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import reprlib
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
@@ -19,8 +20,9 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 from nst_tf import files
 from nst_tf.errors import FileError, PictureError
 
-#: What a picture may be given as: a path, a PIL image, an array or a tensor.
-Picture = str | os.PathLike[str] | Image.Image | np.ndarray | Any
+#: What a picture may be given as: a path, a file's bytes, a binary file object, a PIL image, an
+#: array or a tensor.
+Picture = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray | Any
 
 #: Suffix to (Pillow's format, Pillow's options): visually lossless where the format loses anything.
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -56,7 +58,8 @@ def load(picture: Picture, size: int | None = None, ground: str = "white") -> np
     or [1, height, width, channels]; integers are 8 or 16 bit full scale, floats are in [0, 1].
 
     Args:
-      picture: a path, a PIL image, an array or a tensor.
+      picture: a path, a file's bytes, a binary file object (read from where it stands), a PIL
+        image, an array or a tensor.
       size: the longer side in pixels that it is scaled to, the aspect kept; None leaves it.
       ground: white or black.
 
@@ -65,8 +68,11 @@ def load(picture: Picture, size: int | None = None, ground: str = "white") -> np
     """
     if size is not None and size > MAX_SIZE:
         raise PictureError(f"a size of {size} pixels is too large: {MAX_SIZE} at most")
+    picture = held(picture)
     if isinstance(picture, (str, os.PathLike)):
         array = _from_file(Path(picture), ground)
+    elif isinstance(picture, bytes):
+        array = _decoded(picture, f"the picture in {len(picture)} bytes", ground)
     elif isinstance(picture, Image.Image):
         what = f"the PIL image {picture.mode} {picture.size}"
         with _one_line(what):
@@ -78,6 +84,31 @@ def load(picture: Picture, size: int | None = None, ground: str = "white") -> np
     height, width = array.shape[:2]
     scale = size / max(height, width)
     return resize(array, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def held(picture: Picture) -> Picture:
+    """A picture in a form that can be read again: of a file object its bytes, else as it is.
+
+    Raises:
+      PictureError: a file object gives no bytes.
+    """
+    if isinstance(picture, (bytearray, memoryview)):
+        return bytes(picture)
+    read = getattr(picture, "read", None)
+    if not callable(read):
+        return picture
+    name = f"the file object {getattr(picture, 'name', type(picture).__name__)}"
+    try:
+        data = read()
+    except (OSError, ValueError) as error:  # such as one that is closed
+        raise PictureError(f"cannot read {name}: {error}") from error
+    if not isinstance(data, bytes):
+        raise PictureError(
+            f"{name} gives {type(data).__name__}, not bytes: open it in binary mode, 'rb'"
+        )
+    if not data:
+        raise PictureError(f"{name} gives no bytes: it is empty, or stands at its end")
+    return data
 
 
 def resize(
@@ -237,14 +268,18 @@ def _from_file(path: Path, ground: str) -> np.ndarray:
         raise PictureError(f"{path} is a directory, not a picture") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+    return _decoded(data, str(path), ground)
+
+
+def _decoded(data: bytes, what: str, ground: str) -> np.ndarray:
     if not data:
-        raise PictureError(f"{path} is empty")
-    with _one_line(str(path)):
+        raise PictureError(f"{what} is empty")
+    with _one_line(what):
         Image.init()
         # Pillow hands EPS to Ghostscript, a program that a picture should not be able to run.
         formats = [name for name in Image.OPEN if name != "EPS"]
         with Image.open(io.BytesIO(data), formats=formats) as image:
-            return _from_pil(image, str(path), ground)
+            return _from_pil(image, what, ground)
 
 
 def _from_pil(image: Image.Image, what: str, ground: str) -> np.ndarray:
@@ -321,8 +356,13 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _from_array(picture: Any, what: str = "the array", ground: str = "white") -> np.ndarray:
     try:
         array = np.asarray(picture)
-    except ValueError as error:  # a ragged list
+    except Exception as error:  # a ragged list, a symbolic tensor, whatever else has no values
         raise PictureError(f"{what} cannot be read: {error}") from error
+    if array.dtype.kind not in "biufcV":
+        raise PictureError(
+            f"{reprlib.repr(picture)}, of type {type(picture).__name__}, is no picture: give a "
+            "path, a file's bytes, a binary file object, a PIL image, an array or a tensor"
+        )
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]

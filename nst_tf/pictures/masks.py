@@ -61,7 +61,8 @@ def refuse(arguments: Sequence[str], what: str) -> None:
     """Raises SettingsError where one of these arguments has a mask: `what` takes none."""
     for argument in arguments:
         if isinstance(parsed := parse(argument), Masked):
-            raise SettingsError(f"{what} takes no masks: leave {parsed.mask} out of {argument}")
+            mask: Any = parsed.mask
+            raise SettingsError(f"{what} takes no masks: leave {mask} out of {argument}")
 
 
 def read(mask: Picture, height: int, width: int) -> np.ndarray:
@@ -71,7 +72,8 @@ def read(mask: Picture, height: int, width: int) -> np.ndarray:
       PictureError: it is no picture that can be read.
       SettingsError: it is black everywhere.
     """
-    if not isinstance(mask, (str, os.PathLike, Image.Image)):
+    mask = images.held(mask)
+    if not isinstance(mask, (str, os.PathLike, bytes, Image.Image)):
         mask = np.asarray(mask)
         if np.issubdtype(mask.dtype, np.integer) and mask.size and mask.max() == 1:
             raise SettingsError(

@@ -58,8 +58,10 @@ def load(
     given = list(style) if isinstance(style, (list, tuple)) else [style]
     if not given:
         raise SettingsError("name at least one style image")
-    sources = [one.picture if isinstance(one, Masked) else one for one in given]
-    chosen = [one.mask if isinstance(one, Masked) else None for one in given]
+    # Each is read more than once: what tells it from others, and its pixels.
+    content, protect = images.held(content), images.held(protect)
+    sources = [images.held(one.picture if isinstance(one, Masked) else one) for one in given]
+    chosen = [images.held(one.mask) if isinstance(one, Masked) else None for one in given]
     if settings.style_blend and len(settings.style_blend) != len(sources):
         raise SettingsError(
             f"{len(settings.style_blend)} weights in style_blend for {len(sources)} "

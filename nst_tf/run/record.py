@@ -157,6 +157,9 @@ def add(path: str | os.PathLike[str], more: Mapping[str, Any]) -> None:
 def identity_of(picture: Picture) -> dict[str, Any]:
     """What tells an input from others: the file and its hash, or the shape and the pixels'.
 
+    Args:
+      picture: of which a file object was read already (`images.held`).
+
     Raises:
       PictureError: a file that cannot be read.
     """
@@ -166,6 +169,8 @@ def identity_of(picture: Picture) -> dict[str, Any]:
         except OSError as error:
             raise PictureError(f"cannot read {picture}: {error.strerror}") from error
         return {"path": os.fspath(picture), "sha256": hashlib.sha256(data).hexdigest()}
+    if isinstance(picture, bytes):
+        return {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()}
     array = np.ascontiguousarray(picture)
     return {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
 

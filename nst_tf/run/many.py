@@ -1,0 +1,139 @@
+"""Many pictures in one call, of which a bad one does not stop the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from nst_tf import optimizers
+from nst_tf.errors import NSTError, SettingsError
+from nst_tf.network import machine
+from nst_tf.network import weights as weights_module
+from nst_tf.network.weights import Weights
+from nst_tf.pictures import images
+from nst_tf.pictures.images import Picture
+from nst_tf.pictures.masks import Masked
+from nst_tf.recipe import presets
+from nst_tf.recipe.settings import Settings
+from nst_tf.run.inputs import Style
+from nst_tf.run.record import Result
+from nst_tf.run.transfer import Callback, StyleTransfer
+from nst_tf.run.workshop import Workshop
+
+
+class Painted(NamedTuple):
+    """What became of one photo in one style: a result or an error.
+
+    Attributes:
+      content: the photo, as it was given.
+      style: the style image or images, likewise.
+      result: None where there is an error.
+      error: why there is none, in one line; None where there is a result.
+    """
+
+    content: Picture
+    style: Style | Sequence[Style]
+    result: Result | None
+    error: NSTError | None
+
+
+def stylize_many(
+    contents: Iterable[Picture],
+    styles: Style | Iterable[Style | Sequence[Style]],
+    *,
+    preset: str | None = None,
+    settings: Settings | None = None,
+    weights: str | os.PathLike[str] | Weights | None = None,
+    callbacks: Sequence[Callback] = (),
+    tile: int | str = "auto",
+    engine: str = "auto",
+    dtype: str = "auto",
+    keep_snapshots: bool = True,
+    workshop: Workshop | None = None,
+    **overrides: Any,
+) -> Iterator[Painted]:
+    """Paints every photo in every style, one after the other, as they are asked for.
+
+        for content, style, result, error in nst_tf.stylize_many(photos, "painting.jpg", size=256):
+            print(error) if error else result.save(f"{Path(content).stem}.png")
+
+    Settings and network are checked, and the network read, before the first; runs compile once
+    between them.
+
+    Args:
+      contents: the photos, each as `StyleTransfer` takes one; any iterable, read as it goes.
+      styles: a style image, or several, of which each makes a result of its own; a list or tuple
+        among them is blended.
+      preset: as for `StyleTransfer`, likewise whatever follows.
+
+    Returns:
+      An iterator: of the first photo every style, then of the second. Where one of the pictures
+      cannot be painted it says so in `Painted.error` and goes on.
+
+    Raises:
+      SettingsError: a setting that cannot be used, no style, or one picture in place of several;
+        at once.
+      PictureError: a file object among the styles cannot be read; at once.
+      WeightsError: the network cannot be had; at once.
+      Interrupted: Ctrl-C; a KeyboardInterrupt that carries the result so far of its run.
+    """
+    chosen = presets.choose(preset, settings, **overrides)
+    optimizers.create(chosen.optimizer, chosen.learning_rate, chosen.bounded)
+    machine.check_tile(tile), machine.choose_engine(engine), machine.choose_dtype(dtype)
+    if _is_one(contents) or not isinstance(contents, Iterable):
+        raise SettingsError(
+            f"contents is {type(contents).__name__}, not several pictures: give a list of them"
+        )
+    several = [styles] if _is_one(styles) or not isinstance(styles, Iterable) else list(styles)
+    if not several:
+        raise SettingsError("name at least one style image")
+    network = weights_module.load(presets.network(chosen.preset, weights), seed=chosen.seed)
+    # What a file object gives can be read once alone.
+    held = [_held(style) for style in several]
+
+    def paint(content: Picture, style: Style | Sequence[Style]) -> Result:
+        return StyleTransfer(
+            content,
+            style,
+            settings=chosen,
+            weights=network,
+            callbacks=callbacks,
+            tile=tile,
+            engine=engine,
+            dtype=dtype,
+            keep_snapshots=keep_snapshots,
+            workshop=workshop,
+        ).run()
+
+    def painted() -> Iterator[Painted]:
+        for content in contents:
+            read: Any = None
+            for given, style in zip(several, held, strict=True):
+                try:
+                    read = images.held(content) if read is None else read
+                    result = paint(read, style)
+                except NSTError as error:
+                    yield Painted(content, given, None, error)
+                else:
+                    yield Painted(content, given, result, None)
+
+    return painted()
+
+
+def _is_one(pictures: Any) -> bool:
+    """Whether it is one picture, though it may be iterated over: as letters, bytes, rows."""
+    if isinstance(pictures, (str, os.PathLike, bytes, bytearray, Image.Image, Masked)):
+        return True
+    shape = getattr(pictures, "shape", None)
+    return hasattr(pictures, "read") or (shape is not None and len(shape) < 4)
+
+
+def _held(style: Any) -> Any:
+    if isinstance(style, (list, tuple)):
+        return [_held(one) for one in style]
+    if isinstance(style, Masked):
+        return Masked(images.held(style.picture), images.held(style.mask))
+    return images.held(style)
