@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from nst_tf.keras import FeatureExtractor
     from nst_tf.losses.objective import Evaluation, Objective
+    from nst_tf.losses.own_terms import Term
     from nst_tf.network.vgg import build_model
     from nst_tf.network.weights import Weights
     from nst_tf.pictures import filters
@@ -59,6 +60,7 @@ __all__ = [
     "SettingsError",
     "Step",
     "StyleTransfer",
+    "Term",
     "Weights",
     "WeightsError",
     "Workshop",
@@ -89,6 +91,7 @@ _HOME = {
     ),
     "keras": ("FeatureExtractor",),
     "losses.objective": ("Evaluation", "Objective"),
+    "losses.own_terms": ("Term",),
     "network.vgg": ("build_model",),
     "network.weights": ("Weights",),
     "pictures.masks": ("Masked",),

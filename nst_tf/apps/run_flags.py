@@ -19,6 +19,7 @@ from nst_tf.recipe.settings import KEYS, Settings
 #: What defines the flag of a field, by the field's type.
 _DEFINERS = {
     "str": flags.DEFINE_string,
+    "str | Any": flags.DEFINE_string,
     "bool": flags.DEFINE_boolean,
     "int": flags.DEFINE_integer,
     "int | None": flags.DEFINE_integer,

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.errors import SettingsError
-from nst_tf.losses import statistics
+from nst_tf.losses import own_terms, statistics
 from nst_tf.losses.evaluation import Evaluation, value_and_gradient
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.measured import Whole
+from nst_tf.losses.own_terms import Term
 from nst_tf.losses.regional import Regional, at_layer
 from nst_tf.losses.self_similarity import self_similarity
 from nst_tf.losses.statistics import Nest, Statistic
@@ -66,6 +67,7 @@ class Objective(tf.Module):
       winograd_ends: of such pictures, `engine.winograd_ends`; None for no end.
       regions: into how many regions `set_regions` is to divide the picture, each with a style of
         its own (`regional.Regional`); 0 for a picture that has one style everywhere.
+      terms: of your own, beside those.
 
     Raises:
       SettingsError: an unknown form.
@@ -91,6 +93,7 @@ class Objective(tf.Module):
         any_size: bool = False,
         winograd_ends: int | None = None,
         regions: int = 0,
+        terms: Sequence[Term] = (),
     ) -> None:
         super().__init__(name="objective")
         weights = {
@@ -102,7 +105,9 @@ class Objective(tf.Module):
             **{f"content/{key}": weight for key, weight in content_layers.items()},
             **{f"structure/{key}": weight for key, weight in structure_layers.items()},
             **{f"style/{key}": weight for key, weight in style_layers.items()},
+            **{term.name: term.weight for term in own_terms.checked(terms)},
         }
+        self._own_terms = own_terms.checked(terms)
         #: Of the terms, by name, as variables that the compiled function reads.
         self.weights = {name: _scalar(weight) for name, weight in weights.items()}
         self._content_loss, self._tv_loss = content_loss, tv_loss
@@ -153,13 +158,14 @@ class Objective(tf.Module):
         any_size: bool = False,
         winograd_ends: int | None = None,
         regions: int = 0,
+        terms: Sequence[Term] = (),
     ) -> Objective:
         """The objective of a recipe: its layers, its forms and all its weights.
 
         Args:
           settings: of the recipe.
           model: its feature model (`feature_model.feature_model`).
-          tile: as for `Objective`; likewise engine, any_size, winograd_ends and regions.
+          tile: as for `Objective`; likewise what follows.
         """
         objective = cls(
             model,
@@ -175,6 +181,7 @@ class Objective(tf.Module):
             any_size=any_size,
             winograd_ends=winograd_ends,
             regions=regions,
+            terms=terms,
         )
         objective.set_recipe_weights(settings)
         return objective
@@ -302,7 +309,8 @@ class Objective(tf.Module):
         }
         for target in self._laplacian_target.values():
             batch |= laplacian_terms(image, target)
-        return total({name: tf.squeeze(loss, 0) for name, loss in batch.items()}, self.weights)
+        ours = {name: tf.squeeze(loss, 0) for name, loss in batch.items()}
+        return total({**ours, **own_terms.of_image(self._own_terms, image)}, self.weights)
 
     def _style_terms(self, finished: Mapping[str, Nest], image: tf.Tensor) -> Terms:
         """Of what the statistic finishes with, by layer, at an image: float32 [1] by name."""

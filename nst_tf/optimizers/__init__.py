@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nst_tf.optimizers import addons
+from nst_tf.optimizers import addons, keras_optimizer
 from nst_tf.optimizers.adam import Adam
 from nst_tf.optimizers.base import Evaluate, Point, Solver, State
 from nst_tf.optimizers.gradient_descent import GradientDescent
@@ -35,11 +35,11 @@ _SOLVERS: dict[str, Any] = {
 }
 
 
-def create(name: str, learning_rate: float | None = None, bounded: bool = False) -> Solver:
+def create(name: str | Any, learning_rate: float | None = None, bounded: bool = False) -> Solver:
     """The solver of a name, with its own learning rate where None is given.
 
     Args:
-      name: of the optimizer.
+      name: of the optimizer; or an optimizer of Keras, which has a rate of its own and no bounds.
       learning_rate: in its own units.
       bounded: whether every value of the image is kept in [0, 1].
 
@@ -47,6 +47,8 @@ def create(name: str, learning_rate: float | None = None, bounded: bool = False)
       SettingsError: no optimizer has this name, or it knows no bounds, or it is one of
         tensorflow-addons, which is not here.
     """
+    if not isinstance(name, str):
+        return keras_optimizer.like(name)
     choices.check_optimizer(name, bounded)
     if name.startswith("tfa."):
         return addons.create(name, learning_rate)

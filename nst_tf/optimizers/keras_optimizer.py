@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from nst_tf.errors import SettingsError
 from nst_tf.optimizers.base import Evaluate, State, evaluate_at, first_step
+from nst_tf.recipe import choices, objects
 
 
 class Memory(NamedTuple):
@@ -32,7 +34,7 @@ class KerasOptimizer:
     are pure, and a solver that never began a run goes on with the state of another.
 
     Attributes:
-      name: of the optimizer; those of one name take the same steps.
+      name: of the optimizer; those of one name and kind take the same steps.
       make: makes the optimizer, for a learning rate.
       learning_rate: in units of the image, black to white being 1: about how far a pixel moves in
         one iteration.
@@ -42,6 +44,7 @@ class KerasOptimizer:
         magnitude between presets.
       steps_have_norm: whether the optimizer takes its rate as the norm of the whole step, and so
         has to be given the root of the number of values times as much.
+      kind: the class, of one of the user's.
     """
 
     name: str
@@ -49,6 +52,7 @@ class KerasOptimizer:
     learning_rate: float = field(default=0.02, compare=False)
     unit_gradient: bool = False
     steps_have_norm: bool = False
+    kind: Any = None
     _by_shape: dict[tuple[int, ...], _Scratch] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -86,6 +90,37 @@ class KerasOptimizer:
         return self.init(evaluate, image)
 
 
+def like(optimizer: Any) -> KerasOptimizer:
+    """The solver that takes the steps of an optimizer of Keras, which itself is left alone.
+
+    The gradient comes in units of its first RMS, as for tensorflow-addons': so what is added to it
+    or compared with it (ε, a clip norm, weight decay) means the same for every loss. A schedule of
+    the learning rate counts iterations; a failed step cannot shorten it.
+
+    Args:
+      optimizer: of any class with Keras' methods.
+
+    Raises:
+      SettingsError: it is no optimizer, or cannot be made anew from its configuration.
+    """
+    objects.check_optimizer(optimizer, choices.OPTIMIZERS)
+    kind = type(optimizer)
+
+    def make(_: float) -> Any:
+        return kind.from_config(optimizer.get_config())
+
+    try:
+        rate = float(tf.convert_to_tensor(make(0.0).learning_rate))
+        config = objects.configured(optimizer)
+    except Exception as error:  # whatever a class of the user's raises
+        raise SettingsError(
+            f"optimizer {kind.__name__} cannot be made anew by from_config(get_config()): {error}"
+        ) from error
+    if isinstance(config.get("learning_rate"), float):  # which the state of a run has
+        del config["learning_rate"]
+    return KerasOptimizer(repr(config), make, rate, unit_gradient=True, kind=kind)
+
+
 class _Scratch:
     """An optimizer of Keras with an image to optimise, whose numbers all come from a state."""
 
@@ -117,6 +152,7 @@ class _Scratch:
 
     def _rate(self) -> tf.Variable | None:
         try:
-            return self.keras.learning_rate
+            rate = self.keras.learning_rate
         except (AttributeError, KeyError):  # some have none; a wrapper asks the wrapped one
             return None
+        return rate if hasattr(rate, "assign") else None  # a schedule's is calculated

@@ -10,7 +10,9 @@ import numpy as np
 
 from nst_tf.errors import SettingsError
 from nst_tf.pictures import images
+from nst_tf.pictures.images import Picture
 from nst_tf.recipe.choices import INITIAL_IMAGES
+from nst_tf.recipe.objects import Given
 
 #: Standard deviation of the blur, as a share of the longer side: the large shapes stay, and strokes
 #: find none of the photo's own lines in their way.
@@ -22,15 +24,17 @@ BLUR = 1 / 64
 NOISE = 0.01
 
 
-def image(init: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
+def image(
+    init: str | Given, content: np.ndarray, styles: Sequence[np.ndarray], seed: int
+) -> np.ndarray:
     """The image that a run starts from.
 
     Args:
       init: `content`; `style`, the first style image; `blurred`, the content image blurred by a
         Gaussian of a 64th of its longer side; `noise`, faint white noise around mid-gray; `blank`,
         mid-gray; the path of a picture; or a mix, `content=0.7,noise=0.3`, whose shares are scaled
-        to sum to 1. What has another shape than the content image is scaled to cover it and
-        cropped.
+        to sum to 1. Or a picture itself. What has another shape than the content image is scaled
+        to cover it and cropped.
       content: float32 [height, width, 3] in [0, 1].
       styles: likewise, of any sizes.
       seed: of the noise.
@@ -42,6 +46,8 @@ def image(init: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: in
       SettingsError: `init` is none of these.
       PictureError: the file is no picture.
     """
+    if isinstance(init, Given):
+        return images.cover(images.load(given(init)), *content.shape[:2])
     mixed = np.zeros_like(content)
     shares = parse(init)
     for kind, share in shares.items():
@@ -75,8 +81,16 @@ def parse(init: str) -> dict[str, float]:
     return shares
 
 
-def files(init: str) -> list[str]:
+def given(init: Given) -> Picture:
+    """The picture that was given; of a file object its bytes, which are kept for the next run."""
+    init.picture = images.held(init.picture)
+    return init.picture
+
+
+def files(init: str | Given) -> list[str]:
     """The files that `init` names, which are read when the run is set up."""
+    if isinstance(init, Given):
+        return []
     return [kind for kind in parse(init) if kind not in INITIAL_IMAGES]
 
 

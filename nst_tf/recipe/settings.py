@@ -19,7 +19,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from nst_tf.errors import SettingsError
-from nst_tf.recipe import choices, layers
+from nst_tf.recipe import choices, layers, objects
 from nst_tf.recipe.overrides import Changes
 
 #: A field's kind. `GRAPH`: part of the compiled function, which another value needs anew. `DATA`:
@@ -116,7 +116,12 @@ class Settings:
         "which do not, with their weights or without (1): conv3_1.",
     )
     content_loss: str = setting("mean", GRAPH, "Form of the content loss.", choices.CONTENT_LOSSES)
-    style_loss: str = setting("gram-mean", GRAPH, "Form of the style loss.", choices.STYLE_LOSSES)
+    style_loss: str | Any = setting(
+        "gram-mean",
+        GRAPH,
+        "Form of the style loss; in Python also a statistic of your own.",
+        choices.STYLE_LOSSES,
+    )
     tv_loss: str = setting("squared", GRAPH, "Form of total variation.", choices.TV_LOSSES)
     content_weight: float = setting(1.0, DATA, "Alpha, of the content loss.")
     style_weight: float = setting(1.0, DATA, "Beta, of the style loss: more is more style.")
@@ -158,17 +163,18 @@ class Settings:
     rescale_pooling: bool = setting(False, GRAPH, "Scale avg and l2 pooling to max pooling's mean.")
     padding: str = setting("zero", GRAPH, "Padding of the first convolution.", choices.PADDINGS)
     normalise: bool = setting(True, GRAPH, "Normalise the network as Gatys et al. 2016 describe.")
-    init: str = setting(
+    init: str | Any = setting(
         "content",
         DATA,
         f"Initial image: {', '.join(choices.INITIAL_IMAGES)}, a file, or a mix: "
-        "content=0.7,noise=0.3.",
+        "content=0.7,noise=0.3; in Python also a picture.",
     )
-    optimizer: str = setting(
+    optimizer: str | Any = setting(
         "lbfgs",
         DATA,
         f"How the image descends: {', '.join(choices.OPTIMIZERS)}; or one of tensorflow-addons "
-        "(TensorFlow 2.15.1), such as tfa.RectifiedAdam or 'tfa.Lookahead(tfa.RectifiedAdam)'.",
+        "(TensorFlow 2.15.1), such as tfa.RectifiedAdam or 'tfa.Lookahead(tfa.RectifiedAdam)'; in "
+        "Python also any optimizer of Keras.",
     )
     learning_rate: float | None = setting(
         None,
@@ -247,13 +253,34 @@ class Settings:
         for name in ("normalise", "rescale_pooling", "bounded", "rotations", "mirrored"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}: use True or False")
-        if not isinstance(self.init, (str, os.PathLike)):
-            raise SettingsError(f"init is {self.init!r}: use a word or a path")
-        self._set("init", os.fspath(self.init))
+        if self.init is None or isinstance(self.init, numbers.Number):
+            raise SettingsError(f"init is {self.init!r}: use a word, a path or a picture")
+        if isinstance(self.init, (str, os.PathLike)):
+            self._set("init", os.fspath(self.init))
+        elif not isinstance(self.init, objects.Given):
+            self._set("init", objects.Given(self.init))
         for field in dataclasses.fields(self):
-            if field.metadata.get("choices"):
-                choices.check(field.name, getattr(self, field.name), field.metadata["choices"])
-        choices.check_optimizer(self.optimizer, self.bounded)
+            value = getattr(self, field.name)
+            if field.name == "style_loss" and not isinstance(value, str):
+                objects.check_statistic(value, choices.STYLE_LOSSES)
+            elif field.metadata.get("choices"):
+                choices.check(field.name, value, field.metadata["choices"])
+        if isinstance(self.optimizer, str):
+            choices.check_optimizer(self.optimizer, self.bounded)
+        else:
+            self._check_given_optimizer()
+
+    def _check_given_optimizer(self) -> None:
+        objects.check_optimizer(self.optimizer, choices.OPTIMIZERS)
+        name = type(self.optimizer).__name__
+        if self.learning_rate is not None:
+            raise SettingsError(
+                f"learning_rate is {self.learning_rate}: {name} brings its own, leave it out"
+            )
+        if self.bounded:
+            raise SettingsError(
+                f"{name} knows no bounds: use {' or '.join(choices.OWN)}, or leave out bounded"
+            )
 
     def _set(self, name: str, value: Any) -> None:
         """Replaces a field by its checked, plain form, which frozen dataclasses allow only here."""
@@ -313,8 +340,9 @@ class Settings:
         return dataclasses.replace(self, **changes)
 
     def asdict(self) -> dict[str, Any]:
-        """The fields as plain values, for JSON."""
-        return dataclasses.asdict(self)
+        """The fields as plain values, for JSON; objects in words."""
+        fields = dataclasses.fields(self)
+        return {field.name: objects.plain(getattr(self, field.name)) for field in fields}
 
 
 def _layer_weights(name: str, weights: Any) -> dict[str, float]:

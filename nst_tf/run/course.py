@@ -12,6 +12,7 @@ import tensorflow as tf
 from nst_tf import optimizers
 from nst_tf.errors import DivergenceError
 from nst_tf.losses.objective import Objective
+from nst_tf.losses.own_terms import Term
 from nst_tf.network.engine import winograd_ends
 from nst_tf.network.weights import Weights
 from nst_tf.optimizers.base import Evaluate, Solver
@@ -39,6 +40,7 @@ class Course:
       stages: what it consists of.
       tile: as `machine.tile_for` takes it.
       engine: one of `choices.ENGINES` but auto; likewise dtype.
+      terms: of the user's own.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Course:
     tile: int | str
     engine: str
     dtype: str
+    terms: tuple[Term, ...] = ()
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -57,6 +60,7 @@ class Course:
         size = None if self._scales else winograd_ends(height, width)
         return (
             (settings.graph_key, self.weights.sha256, self.engine, self.dtype, self.tile),
+            [(term.name, term.loss) for term in self.terms],
             size if self._any_size else (height, width),
             None if regions is None else regions.shape[-1],
             (self._solver(self.stages[0]), settings.average, self.inputs.protect is None),
@@ -103,6 +107,7 @@ class Course:
             regions=None
             if inputs.regions is None
             else masks.resize(inputs.regions, *content.shape[:2]),
+            terms=self.terms,
         )
 
     def _evaluate(

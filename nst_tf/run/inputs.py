@@ -14,6 +14,7 @@ from nst_tf.pictures import colours, images, initial, masks, views
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import choices, layers
+from nst_tf.recipe.objects import Given
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import record
 
@@ -90,7 +91,9 @@ def load(
             _identity(picture, mask=mask) for picture, mask in zip(sources, chosen, strict=True)
         ],
     }
-    if files := initial.files(settings.init):
+    if isinstance(settings.init, Given):
+        identity["init"] = [record.identity_of(initial.given(settings.init))]
+    elif files := initial.files(settings.init):
         identity["init"] = [record.identity_of(path) for path in files]
     kept = None if protect is None else masks.read(protect, *photo.shape[:2])[..., np.newaxis]
     regions = _regions(settings, photo, sources, chosen, kept)

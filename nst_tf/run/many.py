@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import tensorflow as tf
 from PIL import Image
 
 from nst_tf import optimizers
 from nst_tf.errors import NSTError, SettingsError
+from nst_tf.losses import own_terms
+from nst_tf.losses.own_terms import Term
 from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
@@ -19,7 +22,7 @@ from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.inputs import Style
-from nst_tf.run.record import Result
+from nst_tf.run.record import Result, Step
 from nst_tf.run.transfer import Callback, StyleTransfer
 from nst_tf.run.workshop import Workshop
 
@@ -47,7 +50,8 @@ def stylize_many(
     preset: str | None = None,
     settings: Settings | None = None,
     weights: str | os.PathLike[str] | Weights | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback | Callable[[Step], Any]] = (),
+    terms: Sequence[Term | Callable[[tf.Tensor], tf.Tensor]] = (),
     tile: int | str = "auto",
     engine: str = "auto",
     dtype: str = "auto",
@@ -82,6 +86,7 @@ def stylize_many(
     """
     chosen = presets.choose(preset, settings, **overrides)
     optimizers.create(chosen.optimizer, chosen.learning_rate, chosen.bounded)
+    own = own_terms.checked(terms)
     machine.check_tile(tile), machine.choose_engine(engine), machine.choose_dtype(dtype)
     if _is_one(contents) or not isinstance(contents, Iterable):
         raise SettingsError(
@@ -101,6 +106,7 @@ def stylize_many(
             settings=chosen,
             weights=network,
             callbacks=callbacks,
+            terms=own,
             tile=tile,
             engine=engine,
             dtype=dtype,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import os
+import reprlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,9 @@ from typing_extensions import Unpack
 
 from nst_tf import optimizers
 from nst_tf.errors import Interrupted, SettingsError
+from nst_tf.losses import own_terms
 from nst_tf.losses.objective import Objective
+from nst_tf.losses.own_terms import Term
 from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
@@ -53,6 +57,36 @@ class Callback:
         """When the run ends, whatever ended it."""
 
 
+class _OfSteps(Callback):
+    """A function of a step as a callback."""
+
+    def __init__(self, function: Callable[[Step], Any]) -> None:
+        self._function = function
+
+    def on_step(self, run: StyleTransfer, step: Step) -> None:
+        self._function(step)
+
+
+def _callback(given: Any) -> Any:
+    """What watches a run, of what was given to do so."""
+    if all(hasattr(given, name) for name in ("on_begin", "on_step", "on_end")):
+        if not inspect.isclass(given):
+            return given
+        raise SettingsError(f"a callback is the class {given.__name__}: make one of it")
+    if callable(given) and not inspect.isclass(given):
+        return _OfSteps(given)
+    raise SettingsError(
+        f"a callback is {reprlib.repr(given)}: give a function of a step, or what inherits from "
+        "nst_tf.Callback"
+    )
+
+
+def _callbacks(given: Any) -> list[Any]:
+    if isinstance(given, Callback) or not isinstance(given, Iterable):
+        raise SettingsError(f"callbacks is {reprlib.repr(given)}: give a list")
+    return [_callback(one) for one in given]
+
+
 class StyleTransfer:
     """A run: iterate over it for a `Step` after every iteration, or call `run` for the result.
 
@@ -71,7 +105,10 @@ class StyleTransfer:
       settings: in place of a preset.
       weights: what `weights.load` takes; None is the preset's own (`presets.NETWORKS`), else
         $NST_TF_WEIGHTS, else ImageNet's.
-      callbacks: each told of the begin, of every iteration and of the end.
+      callbacks: each told of the begin, of every iteration and of the end; a function, of every
+        iteration's `Step`.
+      terms: of the loss, beside the recipe's: each an `nst_tf.Term`, or a function of the image
+        (`own_terms.Term` says which).
       tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
         or a number of pixels (`machine.tile_for`).
       engine: how the network is computed, for the same result: one of `choices.ENGINES`.
@@ -81,7 +118,8 @@ class StyleTransfer:
         a callback may write them instead (`callbacks.Snapshots`).
       workshop: where it compiles, for runs that follow each other; None for one of the process's,
         of which runs in several threads each have their own (`workshops.clear_workshops`).
-      **overrides: fields of `Settings`.
+      **overrides: fields of `Settings`. The optimizer may be one of Keras, the style loss a
+        statistic (`statistics.Statistic`), the initial image a picture.
 
     Attributes:
       settings: of the run.
@@ -104,7 +142,8 @@ class StyleTransfer:
         preset: str | None = None,
         settings: Settings | None = None,
         weights: str | os.PathLike[str] | Weights | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback | Callable[[Step], Any]] = (),
+        terms: Sequence[Term | Callable[[tf.Tensor], tf.Tensor]] = (),
         tile: int | str = "auto",
         engine: str = "auto",
         dtype: str = "auto",
@@ -115,13 +154,14 @@ class StyleTransfer:
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
+        self._terms, watching = own_terms.checked(terms), _callbacks(callbacks)
         self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         source = presets.network(settings.preset, weights)
         self.weights = weights_module.load(source, seed=settings.seed)
-        self._callbacks = list(callbacks)
+        self._callbacks = watching
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
         self._course = Course(
             settings,
@@ -131,6 +171,7 @@ class StyleTransfer:
             machine.check_tile(tile),
             self.engine,
             self.dtype,
+            self._terms,
         )
         self._keep_snapshots = keep_snapshots
         self._place = Place(workshop, self._course.key)
@@ -205,6 +246,7 @@ class StyleTransfer:
                 "sha256": self.weights.sha256,
                 "file_sha256": self.weights.file_sha256,
             },
+            **({"terms": own_terms.identity(self._terms)} if self._terms else {}),
         }
 
     @property
@@ -264,10 +306,11 @@ class StyleTransfer:
         """Starts the run from the initial image and yields every iteration, that of 0 first."""
         track = self._track = Track()
         with contextlib.ExitStack() as ending:
+            workshop = ending.enter_context(self._place.open())
             for callback in self._callbacks:
                 callback.on_begin(self)
                 ending.callback(callback.on_end, self)
-            meter, workshop = Meter(), ending.enter_context(self._place.open())
+            meter = Meter()
             for progress in self._course.descend(workshop, track, self.result):
                 image = self._overlay(progress.state.point.image)
                 step = Step.of_progress(progress, meter.seconds, image)
@@ -309,7 +352,8 @@ def stylize(
     preset: str | None = None,
     settings: Settings | None = None,
     weights: str | os.PathLike[str] | Weights | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback | Callable[[Step], Any]] = (),
+    terms: Sequence[Term | Callable[[tf.Tensor], tf.Tensor]] = (),
     tile: int | str = "auto",
     engine: str = "auto",
     dtype: str = "auto",
@@ -336,6 +380,7 @@ def stylize(
         settings=presets.choose(preset, settings, **overrides),
         weights=weights,
         callbacks=callbacks,
+        terms=terms,
         tile=tile,
         engine=engine,
         dtype=dtype,

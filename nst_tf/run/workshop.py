@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from nst_tf.losses.neighbour_objective import NeighbourObjective
 from nst_tf.losses.objective import Objective
+from nst_tf.losses.own_terms import Term
 from nst_tf.losses.protected import Protected
 from nst_tf.network import machine
 from nst_tf.network.compiled import any_size as of_any_size
@@ -58,6 +59,7 @@ class Workshop:
         start: tf.Tensor | None = None,
         layerwise: bool = False,
         regions: np.ndarray | None = None,
+        terms: Sequence[Term] = (),
     ) -> Objective:
         """The objective of a run, with its weights and targets.
 
@@ -77,6 +79,7 @@ class Workshop:
           layerwise: as in `Stage.layerwise`.
           regions: the share of each style image at each place, float32 [height, width, regions] of
             the content image's size; None where they are blended everywhere.
+          terms: of the user's own.
         """
         count = 0 if regions is None else regions.shape[-1]
         of_model = (settings.graph_key, weights.sha256, dtype)
@@ -87,7 +90,9 @@ class Workshop:
         rows = machine.tile_for(tile, self._model, *content.shape[:2])
         any_size = any_size and rows is None
         ends = None if scales else winograd_ends(*content.shape[:2])
-        key = (of_model, ends if any_size else content.shape, rows, engine, count)
+        size = ends if any_size else content.shape
+        functions = [(term.name, term.loss) for term in terms]
+        key = (of_model, size, rows, engine, count, functions)
         if key != self._key:
             self._forget()
             neighbours = settings.style_loss == choices.NEIGHBOURS
@@ -100,10 +105,12 @@ class Workshop:
                 any_size=any_size,
                 winograd_ends=ends,
                 regions=count,
+                terms=terms,
             )
             self._key = key
         objective: Objective = self._objective
         objective.set_recipe_weights(settings)
+        objective.set_weights(**{term.name: term.weight for term in terms})
         self._set("content", [content], lambda: objective.set_content(content))
         if regions is not None:
             self._set("regions", [regions], lambda: objective.set_regions(regions))
