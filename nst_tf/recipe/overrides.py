@@ -7,7 +7,7 @@ type checker cannot derive these from a dataclass; `tests/test_typing.py` demand
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from nst_tf.errors import SettingsError
 
@@ -51,7 +51,7 @@ class StyleOverrides(NetworkOverrides, SeenOverrides, total=False):
     """What is part of L_style."""
 
     style_layers: Mapping[str, float]
-    style_loss: str
+    style_loss: str | Any  # a name, or a statistic of your own
 
 
 class LossOverrides(ContentOverrides, StyleOverrides, total=False):
@@ -76,8 +76,8 @@ class Overrides(LossOverrides, total=False):
     max_scale: int | None
     content_share: float
     colours: str
-    init: str
-    optimizer: str
+    init: str | Any  # a word, a path or a picture
+    optimizer: str | Any  # a name, or a Keras optimizer
     learning_rate: float | None
     bounded: bool
     average: float

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 from PIL import Image
+from typing_extensions import Unpack
 
 from nst_tf import optimizers
 from nst_tf.errors import NSTError, SettingsError
@@ -20,6 +21,7 @@ from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
+from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.inputs import Style
 from nst_tf.run.record import Result, Step
@@ -57,7 +59,7 @@ def stylize_many(
     dtype: str = "auto",
     keep_snapshots: bool = True,
     workshop: Workshop | None = None,
-    **overrides: Any,
+    **overrides: Unpack[Overrides],
 ) -> Iterator[Painted]:
     """Paints every photo in every style, one after the other, as they are asked for.
 

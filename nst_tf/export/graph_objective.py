@@ -13,8 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf.losses import statistics
+from nst_tf.losses.evaluation import Evaluation, value_and_gradient
 from nst_tf.losses.laplacian import laplacian
-from nst_tf.losses.objective import Evaluation, value_and_gradient
 from nst_tf.losses.statistics import Nest
 from nst_tf.losses.terms import (
     Terms,
