@@ -30,7 +30,7 @@ LEGACY_PYTHON ?= python3.11 python3.10 python3
 # loss, test_statistics has a whole run here, of bounds and scales test_scales.
 LEGACY_TESTS := $(addprefix tests/test_,$(addsuffix .py,vgg engine winograd losses statistics \
     structure_loss masks neighbours strips objective optimizers descent scales addons filters \
-    transfer keras keras_losses data export mixed_precision))
+    transfer keras keras_losses import data export mixed_precision))
 LEGACY_EXCHANGES := $(addprefix tests/test_,$(addsuffix .py,other_tensorflow native_loaders onnx))
 
 .PHONY: demo test quick check test-legacy settings clean
