@@ -226,8 +226,9 @@ def test_a_run_from_coarse_to_fine_is_served(from_coarse_to_fine, rows, scales):
     """As the package's: Adam's moments handed on, the average handed on and returned, enlarged with
     the photo's detail, and scales left out that are too small for the network.
 
-    Not to the bit: strips of one Lanczos filter are summed in another order, and Adam makes steps
-    as long of a small gradient's rounding as of a large one.
+    Not to the bit: Pillow and TensorFlow sum up the same Lanczos filter in another order, which is
+    5e-6 of a pixel, and a descent makes that larger with every step. In a deep network it comes to
+    what two engines of the package itself differ by.
     """
     content = _eight_bits(images.load(assets.SCENE, 48)[:rows])
     made, ours = from_coarse_to_fine(content, _eight_bits(images.load(assets.PAINTING, 64)))

@@ -3,7 +3,9 @@ when it runs.
 
 Scales, steps, averages and what is handed from scale to scale are the package's own
 (`run.schedule`, `run.descent`, `run.finish`). A graph has no Pillow and no NumPy: pictures are
-scaled by `pictures.scaling`, and settings that need more of them are refused by `check`.
+scaled by `pictures.scaling`, and settings that need more of them are refused by `check`. So a run
+begins as the package's does, to 5e-6 of a pixel, and goes apart from it as two engines of the
+package do, by rounding.
 """
 
 from __future__ import annotations
