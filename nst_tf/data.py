@@ -36,7 +36,8 @@ def pictures(
 
     Files are read as `stylize` reads them (`images.load`): EXIF orientation, ICC profiles and
     transparency are taken care of. That happens in Python, so the dataset itself cannot be saved
-    into a SavedModel; a served model decodes files with its signature `image_bytes`.
+    into a SavedModel; a served model decodes files with its signature `image_bytes`, in the same
+    rule: to the same pixels, to rounding, where a file has no colour profile.
 
     Args:
       pattern: of the files (`files`).

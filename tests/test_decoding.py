@@ -156,7 +156,7 @@ def test_files_that_are_none_are_named_by_their_places(photo):
     files = [good, b"no", good[: len(good) // 2], encoded(photo)[:900], good, b""]
     with pytest.raises(PictureError, match=r"are JPEG, PNG, GIF or BMP; .*: \[1 2 3 5\]"):
         decoding.squares(tf.constant(files), 16)
-    with pytest.raises(PictureError, match=r"not or cut: \[0\]"):
+    with pytest.raises(PictureError, match=r"cut short: \[0\]"):
         decoding.squares(tf.constant([b"no"]), 16)
     with pytest.raises(PictureError, match=r"image_bytes are files \[batch\]; these are \[\]"):
         decoding.squares(tf.constant(good), 16)
