@@ -12,7 +12,7 @@ from nst_tf.errors import SettingsError
 from nst_tf.losses import terms
 from nst_tf.pictures import colours, images
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import schedule
+from nst_tf.run import course, schedule
 from nst_tf.run.transfer import Callback, StyleTransfer
 from nst_tf.run.workshop import Workshop
 from nst_tf.watch.film import Film
@@ -168,11 +168,22 @@ def test_snapshots_and_logs_have_the_results_size(
     assert (tmp_path / "film.webp").stat().st_size > 0
 
 
-def test_a_single_scale_of_published_recipes_stays_of_one_size(tiny_weights, scene, painting):
-    """Their graphs know their pictures' size, as they always did."""
-    options = {"preset": "gatys2016", "size": 48, "evaluations": 2}
-    single = StyleTransfer(scene, painting, weights=tiny_weights, **options)
-    assert not single.build_objective().any_size
+@pytest.mark.parametrize("preset", ["gatys2016", "gatys2015", "l2-distance"])
+def test_a_single_scale_of_published_recipes_is_the_same_to_the_bit(
+    tiny_weights, scene, painting, monkeypatch, preset
+):
+    """Whether the graph knows the picture's size, as it always did, or serves small ones of all."""
+    options = {"preset": preset, "size": 45, "weights": tiny_weights, "workshop": Workshop()}
+    single = StyleTransfer(scene, painting, **options).build_objective()
+    monkeypatch.setattr(course, "SHARED", 0)
+    of_one_size = StyleTransfer(scene, painting, **options).build_objective()
+    assert single.any_size and not of_one_size.any_size
+    image = tf.constant(images.resize(painting[::-1], 34, 45)[np.newaxis])
+    one, other = single(image), of_one_size(image)
+    np.testing.assert_array_equal(one.gradient, other.gradient)
+    assert {name: float(value) for name, value in one.terms.items()} == {
+        name: float(value) for name, value in other.terms.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 import nst_tf
+from nst_tf.run import course, workshops
 from nst_tf.run import workshop as workshop_module
-from nst_tf.run import workshops
 from nst_tf.run.course import Course
 from nst_tf.run.workshop import Workshop
 from nst_tf.run.workshops import Workshops
@@ -111,6 +111,16 @@ def test_another_shape_compiles_nothing_and_makes_the_same(
     for content, result in zip(shapes, made, strict=True):
         expected = alone(run_of(content, optimizer=optimizer))
         np.testing.assert_array_equal(result.array, expected.array)
+
+
+def test_large_pictures_of_one_scale_have_graphs_of_their_own(run_of, scene, monkeypatch):
+    """There a run is long enough for the few percent that these are faster."""
+    small, other = run_of(scene)._course, run_of(scene[:, :40])._course
+    assert small.key == other.key
+    monkeypatch.setattr(course, "SHARED", 900)
+    assert run_of(scene)._course.key != run_of(scene[:, :40])._course.key
+    scales = {"min_scale": 16, "size": 48}
+    assert run_of(scene, **scales)._course.key == run_of(scene[:, :40], **scales)._course.key
 
 
 def test_runs_that_take_turns_do_not_mix(scene, run_of):

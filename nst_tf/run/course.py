@@ -28,6 +28,11 @@ from nst_tf.run.schedule import Stage
 from nst_tf.run.track import Track
 from nst_tf.run.workshop import Workshop
 
+#: Up to so many pixels a graph serves all shapes, also where a run has but one. An evaluation takes
+#: 3 to 4 ms longer than in one of the shape's own (with mini 9 % at 64 pixels, 3 % at 192); that
+#: takes four seconds and more to compile: only a run of larger pictures is long enough for it.
+SHARED = 256 * 256
+
 
 @dataclass(frozen=True)
 class Course:
@@ -68,8 +73,10 @@ class Course:
 
     @property
     def _any_size(self) -> bool:
-        """Whether one trace serves pictures of other sizes, too: our own optimizers' does."""
-        return self.settings.optimizer in choices.OWN
+        """Whether one trace serves pictures of other sizes, too, which our own optimizers' can."""
+        height, width = self.stages[-1].shape(self.inputs.content)
+        shared = self._scales or height * width <= SHARED
+        return shared and self.settings.optimizer in choices.OWN
 
     @property
     def _scales(self) -> bool:
