@@ -41,6 +41,7 @@ def test_squares_are_those_of_images_cover(photo, kind):
         for size in ((90, 60), (41, 130), (32, 32), (20, 17), (301, 300), (640, 50))
     ]
     given = decoding.squares(tf.constant(files), 32)
+    np.testing.assert_array_equal(decoding.squares(tf.constant(files[:1]), 32)[0], given[0])
     for picture, file in zip(given, files, strict=True):
         expected = images.cover(loaded(file), 32, 32)
         np.testing.assert_allclose(picture, expected, atol=CLOSE)
@@ -156,7 +157,9 @@ def test_files_that_are_none_are_named_by_their_places(photo):
     files = [good, b"no", good[: len(good) // 2], encoded(photo)[:900], good, b""]
     with pytest.raises(PictureError, match=r"are JPEG, PNG, GIF or BMP; .*: \[1 2 3 5\]"):
         decoding.squares(tf.constant(files), 16)
-    with pytest.raises(PictureError, match=r"cut short: \[0\]"):
+    with pytest.raises(PictureError, match=r"cut short: \[0 1\]"):
+        decoding.squares(tf.constant([b"no", b"no"]), 16)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
         decoding.squares(tf.constant([b"no"]), 16)
     with pytest.raises(PictureError, match=r"image_bytes are files \[batch\]; these are \[\]"):
         decoding.squares(tf.constant(good), 16)

@@ -185,7 +185,8 @@ def test_what_are_no_files(ask, photos):
     good, small = (photos / "0.jpg").read_bytes(), stream.getvalue()
     for name, given, message in (
         ("image_bytes", [good, b"no", good, good[:999], b""], r"cut short:\] \[1 3 4\]"),
-        ("image_bytes_grams", [b"no"], r"cut short:\] \[0\]"),
+        ("image_bytes_grams", [b"no", good], r"cut short:\] \[0\]"),
+        ("image_bytes_grams", [b"no"], "Unknown image file format"),
         ("image_bytes", good, r"files \[batch\]; these are\] \[\]"),
         ("image_bytes_whole", [good, good], r"send one file, not\] \[2\]"),
         ("image_bytes_whole", [small], SHAPE % f"1 {LEAST} 7 3"),

@@ -22,6 +22,32 @@ def squares(files: tf.Tensor, size: int) -> tf.Tensor:
     names their places in the batch. A mask in place of it would go unseen by whoever does not ask.
     """
     files = checks.listed(files)
+    # Of one file alone the decoder's own error says enough, and a pipeline takes milliseconds.
+    return tf.cond(
+        tf.equal(tf.size(files), 1),
+        lambda: _cover(_pixels(files[0]), size)[tf.newaxis],
+        lambda: _each(files, size),
+    )
+
+
+def whole(files: tf.Tensor) -> tf.Tensor:
+    """One file [1] to its picture [1, height, width, 3], of its own size."""
+    files = checks.once(
+        checks.listed(files),
+        tf.equal(tf.size(files), 1),
+        "pictures of their own size come one at a time: send one file, not",
+        tf.size(files),
+    )
+    return decoded(files[0])[tf.newaxis]
+
+
+def decoded(file: tf.Tensor) -> tf.Tensor:
+    """A file [] to its picture [height, width, 3], of its own size."""
+    return unit(_pixels(file))
+
+
+def _each(files: tf.Tensor, size: int) -> tf.Tensor:
+    """`squares`, with an error that names the bad files' places."""
     count = tf.size(files, tf.int64)
     readable = (
         tf.data.Dataset.from_tensor_slices(files)
@@ -45,22 +71,6 @@ def squares(files: tf.Tensor, size: int) -> tf.Tensor:
         "files are JPEG, PNG, GIF or BMP; at these places of the batch, from 0, not or cut short:",
         bad,
     )
-
-
-def whole(files: tf.Tensor) -> tf.Tensor:
-    """One file [1] to its picture [1, height, width, 3], of its own size."""
-    files = checks.once(
-        checks.listed(files),
-        tf.equal(tf.size(files), 1),
-        "pictures of their own size come one at a time: send one file, not",
-        tf.size(files),
-    )
-    return decoded(files[0])[tf.newaxis]
-
-
-def decoded(file: tf.Tensor) -> tf.Tensor:
-    """A file [] to its picture [height, width, 3], of its own size."""
-    return unit(_pixels(file))
 
 
 def _cover(pixels: tf.Tensor, size: int) -> tf.Tensor:
