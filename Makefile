@@ -42,11 +42,10 @@ demo: $(VENV)/installed
 	@echo
 	@echo "The pastiche is demo/pastiche.png; demo/sheet.png shows content | style | result."
 
-# What the fast tests cover is printed. Slow ones run without: looking at every line that TensorFlow
-# itself runs takes half as long again, and they ask how things work together.
+# With what the tests cover, of every process. SlipCover takes no time of it; a tracer, which sees every
+# line that TensorFlow itself runs, half as long again.
 test: check
-	$(PYTEST) $(TOGETHER) -m "not slow" --cov=nst_tf --cov-report=term:skip-covered
-	$(PYTEST) $(TOGETHER) -m slow
+	$(ONE_THREAD) $(BIN)/python -m slipcover --source=nst_tf --skip-covered -m pytest $(TOGETHER)
 
 quick: $(VENV)/tested
 	$(PYTEST) $(TOGETHER) -m "not slow"
@@ -88,4 +87,4 @@ $(LEGACY)/tested: setup.cfg
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(LEGACY) demo .coverage
+	rm -rf $(VENV) $(LEGACY) demo

@@ -1,7 +1,5 @@
 """TFLite files of an export, run by TensorFlow's own interpreter."""
 
-import json
-
 import numpy as np
 import pytest
 import rounding
@@ -18,7 +16,7 @@ from nst_tf.pictures import images
 pytestmark = pytest.mark.slow  # for the export with every signature
 
 LAYERS = ["conv1_1", "conv2_1"]
-FEW = ["--content_layers=conv2_1", "--style_layers=conv1_1,conv2_1", "--size=24"]
+FEW = ["--preset=crisp", "--content_layers=conv2_1", "--style_layers=conv1_1,conv2_1", "--size=24"]
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +61,11 @@ def test_half_is_half_as_large(version):
 def test_the_card_says_what_cannot_be_converted(version):
     told = card.read(version)
     without = told["tflite"]["without"]
-    assert without == dict.fromkeys(
-        ["image_bytes", "image_bytes_grams", "stylize"], "it decodes files"
-    )
+    of_files = {name for name, why in without.items() if why == "it decodes files"}
+    assert of_files == {name for name in told["signatures"] if "bytes" in name} | {"stylize"}
+    # Its Wasserstein distances are of eigenvalues; the rest is there.
+    assert set(without) - of_files == {"style_loss"}
+    assert "SelfAdjointEig" in without["style_loss"]
     for precision in tflite.PRECISIONS:
         signatures = tflite.load(tflite.path_of(version, precision))
         errors = told["tflite"]["parity"][precision]
@@ -74,23 +74,6 @@ def test_the_card_says_what_cannot_be_converted(version):
     text = (version / card.PATH).with_name("README.md").read_text()
     assert "| `image_bytes` | cannot be converted: it decodes files |" in text
     assert "| `grams` | " in text.split("## TFLite")[1]
-
-
-def test_a_loss_that_tflite_cannot_compute_is_said(tiny_weights, tmp_path):
-    """Of eigenvalues; the rest is there."""
-    few = {"content_layers": {"conv1_1": 1.0}, "style_layers": {"conv1_1": 1.0}}
-    settings = saved_model.presets.settings("crisp", **few)
-    version = saved_model.export(
-        tmp_path / "m",
-        weights=tiny_weights,
-        settings=settings,
-        what="style",
-        size=16,
-        with_tflite=True,
-    )
-    told = json.loads((version / card.PATH).read_text())["tflite"]
-    assert "SelfAdjointEig" in told["without"]["style_loss"]
-    assert {"grams", "content_loss"} <= set(told["parity"]["float16"])
 
 
 def test_it_is_made_of_a_float32_model(tiny_weights, tmp_path):

@@ -128,7 +128,7 @@ def checker(name: str, python: Path, folder: Path) -> list[str | Path]:
         return [*strict, "--python-executable", python, "--cache-dir", cache]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = shutil.which("pyright", path=path)
-    # It takes Node.js, and brings itself along when it is first called.
+    # Node.js, which it takes, comes with the extra "nodejs"; without, it wants to fetch it.
     if command is None or subprocess.run([command, "--version"], check=False).returncode:
         pytest.skip("no pyright here: pip install pyright")
     return [command, "--pythonpath", python]
