@@ -29,7 +29,7 @@ LEGACY_PYTHON ?= python3.11 python3.10 python3
 # What may differ between TensorFlow's versions. Files of arithmetic run above, once: of every style
 # loss, test_statistics has a whole run here, of bounds and scales test_scales.
 LEGACY_TESTS := $(addprefix tests/test_,$(addsuffix .py,vgg engine winograd losses statistics \
-    structure_loss masks neighbours strips objective optimizers descent scales addons filters \
+    structure_loss masks neighbours strips objective open_sets optimizers descent scales addons filters \
     transfer keras keras_losses import data export mixed_precision))
 LEGACY_EXCHANGES := $(addprefix tests/test_,$(addsuffix .py,other_tensorflow native_loaders onnx))
 

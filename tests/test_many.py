@@ -77,6 +77,7 @@ def test_it_works_as_it_is_asked(scene, painting, options):
         ({"siez": 3}, "did you mean size"),
         ({"tile": "none"}, "tile"),
         ({"optimizer": "adma"}, "adma"),
+        ({"callbacks": [3]}, "a callback is 3"),
     ],
 )
 def test_what_would_stop_all_stops_at_once(scene, painting, options, change, words):

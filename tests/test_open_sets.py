@@ -10,6 +10,7 @@ from PIL import Image
 
 import nst_tf
 from nst_tf import optimizers
+from nst_tf.export import saved_model
 from nst_tf.losses.gram import Gram
 from nst_tf.optimizers.base import first_step
 from nst_tf.pictures import images
@@ -174,6 +175,41 @@ def test_a_statistic_of_the_users(run_of):
     assert json.loads(json.dumps(half.manifest))["settings"]["style_loss"].endswith("HalfGram()")
 
 
+def test_a_statistic_is_equal_to_itself_alone(run_of, built):
+    """Whatever it says of its like, such as that two arrays have no one truth."""
+
+    class Alike(HalfGram):
+        def __eq__(self, other):
+            if isinstance(other, Alike):
+                raise ValueError("the truth value of an array is ambiguous")
+            return False
+
+        __hash__ = None
+
+    workshop, one = Workshop(), Alike()
+    for statistic in (one, one, Alike()):
+        run_of(style_loss=statistic, workshop=workshop).build_objective()
+    assert len(built) == 2
+
+
+def test_a_negative_term_with_half_precision(run_of):
+    """The loss scale is that of what goes through the network."""
+    image = tf.constant(draw.random((1, 30, 40, 3)), tf.float32)
+    darker = nst_tf.Term("lighter", lambda image: -tf.reduce_mean(image), 1e6)
+    plain = run_of(dtype="mixed_float16").build_objective()(image)
+    both = run_of(dtype="mixed_float16", terms=[darker]).build_objective()(image)
+    assert both.loss < 0
+    rest = both.gradient + 1e6 / image.numpy().size
+    np.testing.assert_allclose(rest, plain.gradient, atol=1e-3 * np.abs(both.gradient).max())
+
+
+def test_an_object_is_not_exported(tiny_weights, tmp_path):
+    for change in ({"optimizer": KERAS.AdamW()}, {"style_loss": HalfGram()}, {"init": START}):
+        settings = nst_tf.PRESETS["gatys2016"].replace(**change)
+        with pytest.raises(nst_tf.ExportError, match=f"{next(iter(change))} is an object of yours"):
+            saved_model.export(tmp_path / "m", weights=tiny_weights, settings=settings)
+
+
 def test_any_picture_to_start_from(run_of, painting):
     file = io.BytesIO()
     Image.fromarray(images.to_uint8(painting)).save(file, "PNG")
@@ -240,6 +276,7 @@ def test_errors_are_ours(run_of, change, words):
     [
         (lambda image: image, "the term odd gives .*: give one number"),
         (lambda image: None, "the term odd gives None: give one number"),
+        (tf.math.count_nonzero, "the term odd gives .*: give one number, a float"),
     ],
 )
 def test_a_term_that_gives_no_number(run_of, function, words):

@@ -80,6 +80,25 @@ def test_each_is_lent_once_and_the_last_few_are_kept():
     assert shops.take("c") is not third
 
 
+def test_as_many_are_kept_as_it_says():
+    shops = Workshops(kept=3)
+    lent = {key: shops.take(key) for key in "abcd"}
+    for key, shop in lent.items():
+        shops.give_back(key, shop)
+    assert shops.take("a") is not lent["a"]  # for which the next one goes, too
+    assert [shops.take(key) is lent[key] for key in "bcd"] == [False, True, True]
+
+
+def test_whoever_asks_for_an_objective_disturbs_no_run(run_of, scene):
+    """It is the last scale's, and the run at its first."""
+    expected, disturbed = (run_of(scene, min_scale=28) for _ in range(2))
+    for step in disturbed:
+        if step.iteration == 1:
+            disturbed.build_objective()
+    assert len(disturbed.stages) == 2
+    np.testing.assert_array_equal(disturbed.result().array, expected.run().array)
+
+
 def test_the_second_call_compiles_nothing(tiny_weights, scene, painting, built):
     results = [
         nst_tf.stylize(content, painting, weights=tiny_weights, **OPTIONS, style_weight=weight)

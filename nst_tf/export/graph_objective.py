@@ -68,7 +68,9 @@ class GraphObjective:
         return lambda image: self._evaluate(image, targets)
 
     def _evaluation(self, image: tf.Tensor, targets: Targets) -> Evaluation:
-        return value_and_gradient(partial(self._terms, targets), image, scaled=True)
+        return value_and_gradient(
+            partial(self._terms, targets), image, lambda terms: terms["total"]
+        )
 
     def _terms(self, targets: Targets, image: tf.Tensor) -> Terms:
         settings = self._settings

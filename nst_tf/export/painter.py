@@ -31,7 +31,7 @@ from nst_tf.run.descent import Progress
 INITIAL_IMAGES = ("content", "noise", "blank")
 
 
-class Painted(NamedTuple):
+class Outcome(NamedTuple):
     """What a run makes.
 
     Attributes:
@@ -105,7 +105,7 @@ class Painter:
             settings.optimizer, settings.learning_rate, settings.bounded
         )
 
-    def __call__(self, content: tf.Tensor, style: tf.Tensor, steps: tf.Tensor) -> Painted:
+    def __call__(self, content: tf.Tensor, style: tf.Tensor, steps: tf.Tensor) -> Outcome:
         """Paints a photo in the style of a painting, each float32 [height, width, 3] in [0, 1].
 
         Args:
@@ -168,7 +168,7 @@ class Painter:
             before = scaling.resize(content, tf.shape(image)[1:3])
             image = schedule.enlarge(image, before, content)
         loss, scale = (values[: progress.iteration + 1] for values in history)
-        return Painted(tf.clip_by_value(image[0], 0.0, 1.0), loss, scale)
+        return Outcome(tf.clip_by_value(image[0], 0.0, 1.0), loss, scale)
 
     def _scaled(self, picture: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """A picture of the run at a scale."""

@@ -99,6 +99,9 @@ def export(
             f"TFLite files are made of a float32 model, in float32 and float16: leave out {dtype}"
         )
     settings = presets.choose(preset, settings, presets.PUBLISHED)
+    for field in ("optimizer", "style_loss", "init"):
+        if not isinstance(getattr(settings, field), str):
+            raise ExportError(f"{field} is an object of yours, which a card cannot tell: name one")
     if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
         raise SettingsError(f"size is {size!r}: use a number of pixels such as 256")
     layers = None if layers is None else layers_module.distinct(layers)

@@ -18,6 +18,8 @@ from nst_tf.pictures import checks, decoding
 from nst_tf.recipe import layers as layers_module
 from nst_tf.recipe.settings import Settings
 
+#: Of a served run: what a client asks for by mistake must not take days and all memory.
+MOST_STEPS = 10_000
 #: What can be exported: feature maps, their statistics and losses, or both.
 KINDS = ("features", "style", "all")
 
@@ -143,7 +145,8 @@ class Servable(tf.train.Checkpoint):
         it was measured, int32 [n + 1]: losses compare within a scale. A scale that finds no smaller
         loss ends before its time. What a graph cannot do, `painter.check` refuses.
         """
-        steps = checks.once(steps, steps >= 0, "steps are 0 or more, not", steps)
+        allowed = (steps >= 0) & (steps <= MOST_STEPS)
+        steps = checks.once(steps, allowed, f"steps are 0 to {MOST_STEPS}, not", steps)
         content, style = decoding.decoded(content_bytes), decoding.decoded(style_bytes)
         painted = Painter(self._model, self._settings, self.size)(content, style, steps)
         pixels = tf.cast(painted.image * 255 + 0.5, tf.uint8)  # as images.to_uint8 rounds

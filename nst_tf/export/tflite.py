@@ -69,7 +69,7 @@ def path_of(folder: Path, precision: str) -> Path:
     return folder / FOLDER / f"{precision}.tflite"
 
 
-class _ConversionError(Exception):
+class _ConversionError(ExportError):
     """Its text names the operations that are missing."""
 
 

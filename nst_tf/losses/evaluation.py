@@ -30,20 +30,23 @@ class Evaluation(NamedTuple):
 
 
 def value_and_gradient(
-    terms_of: Callable[[tf.Tensor], Terms], image: tf.Tensor, *, scaled: bool
+    terms_of: Callable[[tf.Tensor], Terms],
+    image: tf.Tensor,
+    carried: Callable[[Terms], tf.Tensor] | None = None,
 ) -> Evaluation:
     """The value and gradient of an image's `total`.
 
     Args:
       terms_of: an image to its terms, float32 [], `total` among them.
       image: float32 [1, height, width, 3].
-      scaled: whether float16 carries the gradient, which then needs a loss scale.
+      carried: of the terms, the loss, at least 0, whose gradient float16 carries, which then needs
+        a loss scale; None where it carries none.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(image)
         terms = terms_of(image)
         loss = terms["total"]
-        scale = loss_scale(image, loss) if scaled else tf.ones([])
+        scale = tf.ones([]) if carried is None else loss_scale(image, carried(terms))
         scaled_loss = scale * loss
     return Evaluation(loss, tape.gradient(scaled_loss, image) / scale, terms)
 

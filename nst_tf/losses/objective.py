@@ -143,7 +143,9 @@ class Objective(tf.Module):
         # Traced once for both kinds of targets: a trace takes a second.
         self._measured = compiled(lambda image: measure(image), any_picture)
         self._evaluate = compiled(
-            lambda image: value_and_gradient(self._terms, image, scaled=self._half),
+            lambda image: value_and_gradient(
+                self._terms, image, self._of_network if self._half else None
+            ),
             any_picture if self.any_size else None,
         )
 
@@ -311,6 +313,12 @@ class Objective(tf.Module):
             batch |= laplacian_terms(image, target)
         ours = {name: tf.squeeze(loss, 0) for name, loss in batch.items()}
         return total({**ours, **own_terms.of_image(self._own_terms, image)}, self.weights)
+
+    def _of_network(self, terms: Terms) -> tf.Tensor:
+        """L_total without the user's own terms, which may be negative and are float32; []."""
+        own = {term.name for term in self._own_terms}
+        kinds = [name for name in self.weights if "/" not in name and name not in own]
+        return tf.add_n([self.weights[kind] * terms[kind] for kind in kinds])
 
     def _style_terms(self, finished: Mapping[str, Nest], image: tf.Tensor) -> Terms:
         """Of what the statistic finishes with, by layer, at an image: float32 [1] by name."""

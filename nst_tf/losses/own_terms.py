@@ -85,12 +85,12 @@ def of_image(terms: Sequence[Term], image: tf.Tensor) -> Terms:
         loss = term.loss(image)
         try:
             loss = tf.convert_to_tensor(loss)
-            whole = loss.shape.rank == 0 and (loss.dtype.is_floating or loss.dtype.is_integer)
+            whole = loss.shape.rank == 0 and loss.dtype.is_floating
         except (TypeError, ValueError):
             whole = False
         if not whole:
             raise SettingsError(
-                f"the term {term.name} gives {reprlib.repr(loss)}: give one number, float32 [], "
+                f"the term {term.name} gives {reprlib.repr(loss)}: give one number, a float, "
                 "such as tf.reduce_mean(...)"
             )
         losses[term.name] = tf.cast(loss, tf.float32)

@@ -27,6 +27,23 @@ class Given:
         self.picture = picture
 
 
+class Same:
+    """An object in a key: equal to itself alone, whatever its own `==` says, as of arrays.
+
+    Attributes:
+      thing: which must not change, since what is compiled with it does not.
+    """
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.thing is self.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
 def check_optimizer(value: Any, names: Sequence[str]) -> None:
     """Raises SettingsError where `value`, which is no name, is no optimizer of Keras either."""
     _check("optimizer", value, _OPTIMIZER, f"one of {', '.join(names)}, or an optimizer of Keras")

@@ -300,7 +300,8 @@ class Settings:
         values: list[Hashable] = []
         for field in dataclasses.fields(self):
             if field.metadata.get("kind") == GRAPH:
-                values.append(getattr(self, field.name))
+                value = getattr(self, field.name)
+                values.append(value if isinstance(value, (str, bool)) else objects.Same(value))
             elif field.metadata.get("kind") == KEYS:
                 values.append(tuple(getattr(self, field.name)))
             elif field.metadata.get("kind") == SWITCH:

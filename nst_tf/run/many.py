@@ -25,7 +25,7 @@ from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.inputs import Style
 from nst_tf.run.record import Result, Step
-from nst_tf.run.transfer import Callback, StyleTransfer
+from nst_tf.run.transfer import Callback, StyleTransfer, as_callbacks
 from nst_tf.run.workshop import Workshop
 
 
@@ -88,8 +88,10 @@ def stylize_many(
     """
     chosen = presets.choose(preset, settings, **overrides)
     optimizers.create(chosen.optimizer, chosen.learning_rate, chosen.bounded)
-    own = own_terms.checked(terms)
-    machine.check_tile(tile), machine.choose_engine(engine), machine.choose_dtype(dtype)
+    own, watching = own_terms.checked(terms), as_callbacks(callbacks)
+    machine.check_tile(tile)
+    machine.choose_engine(engine)
+    machine.choose_dtype(dtype)
     if _is_one(contents) or not isinstance(contents, Iterable):
         raise SettingsError(
             f"contents is {type(contents).__name__}, not several pictures: give a list of them"
@@ -107,7 +109,7 @@ def stylize_many(
             style,
             settings=chosen,
             weights=network,
-            callbacks=callbacks,
+            callbacks=watching,
             terms=own,
             tile=tile,
             engine=engine,

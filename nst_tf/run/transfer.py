@@ -81,7 +81,12 @@ def _callback(given: Any) -> Any:
     )
 
 
-def _callbacks(given: Any) -> list[Any]:
+def as_callbacks(given: Any) -> list[Any]:
+    """What watches a run, as a list.
+
+    Raises:
+      SettingsError: it is none, or one of them is neither a callback nor a function.
+    """
     if isinstance(given, Callback) or not isinstance(given, Iterable):
         raise SettingsError(f"callbacks is {reprlib.repr(given)}: give a list")
     return [_callback(one) for one in given]
@@ -154,7 +159,7 @@ class StyleTransfer:
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
-        self._terms, watching = own_terms.checked(terms), _callbacks(callbacks)
+        self._terms, watching = own_terms.checked(terms), as_callbacks(callbacks)
         self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)

@@ -24,7 +24,9 @@ class Workshops:
     """
 
     def __init__(self, kept: int = KEPT) -> None:
-        self._kept, self._lock = kept, threading.Lock()
+        self._kept = kept
+        # Entered again where a garbage collector ends a run that was left, in the midst of these.
+        self._lock = threading.RLock()
         self._idle: list[tuple[Any, Workshop]] = []  # the one that was used last stands last
 
     def take(self, key: Any) -> Workshop:
@@ -39,14 +41,17 @@ class Workshops:
                     del self._idle[at]
                     return workshop
             # A new one will need memory of its own: what is too much goes first.
-            del self._idle[: len(self._idle) - self._kept + 1]
+            self._shorten(self._kept - 1)
         return Workshop()
 
     def give_back(self, key: Any, workshop: Workshop) -> None:
         """Keeps a workshop for the next run of an equal key, while few others come after it."""
         with self._lock:
             self._idle.append((key, workshop))
-            del self._idle[: len(self._idle) - self._kept]
+            self._shorten(self._kept)
+
+    def _shorten(self, kept: int) -> None:
+        del self._idle[: max(0, len(self._idle) - kept)]
 
     def clear(self) -> None:
         """Lets go of all that are not lent."""
@@ -82,7 +87,7 @@ class Place:
     @contextlib.contextmanager
     def open(self) -> Iterator[Workshop]:
         """The workshop, for as long as the outermost of such blocks; nobody else has it there."""
-        held = self._own or self._lent
+        held = self._lent or self._own
         if held is not None:
             yield held
             return
@@ -95,6 +100,7 @@ class Place:
                 OF_PROCESS.give_back(self._key, lent)
 
     def keep(self) -> Workshop:
-        """The workshop for good: whoever was handed its objective finds it as it was."""
-        self._own = self._own or self._lent or OF_PROCESS.take(self._key)
+        """A workshop for good, and not the one that a run is under way in: whoever is handed its
+        objective finds it as it was, and disturbs nobody."""
+        self._own = self._own or OF_PROCESS.take(self._key)
         return self._own
