@@ -12,7 +12,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf.losses import statistics
 from nst_tf.losses.evaluation import Evaluation, value_and_gradient
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.statistics import Nest
@@ -20,6 +19,7 @@ from nst_tf.losses.terms import (
     Terms,
     against,
     laplacian_terms,
+    style_targets,
     targets_of,
     total,
     tv_terms,
@@ -88,20 +88,15 @@ class GraphObjective:
         return {**targets, "style": self._style_targets(style)}
 
     def _style_targets(self, style: tf.Tensor) -> dict[str, Nest]:
-        settings, statistic = self._settings, statistics.named(self._settings.style_loss)
+        settings = self._settings
         if not settings.style_layers:
             return {}
         shape = tf.shape(style)[:2]
         smaller = (scaling.shape_at(shape, size) for size in settings.stroke_sizes)
         seen = [style, *(scaling.resize(style, its) for its in smaller)]
         ways = views.ways(seen, settings.rotations, settings.mirrored, tf.image.rot90)
-        maps = [self._model(view[tf.newaxis]) for view in ways]
-        targets = {}
-        for key in settings.style_layers:
-            finished = [statistic.finish(statistic.measure(by_layer[key])) for by_layer in maps]
-            blended = statistics.blend(statistic, finished, [1 / len(maps)] * len(maps))
-            targets[key] = statistics.prepare(statistic, blended)
-        return targets
+        maps = (self._model(view[tf.newaxis]) for view in ways)
+        return style_targets(maps, [1 / len(ways)] * len(ways), settings)
 
 
 def any_targets(targets: Targets) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from nst_tf.errors import ExportError
 from nst_tf.export.servable import Servable
@@ -34,7 +32,7 @@ def expected(
     """
     size = servable.size
     # Files as `nst_tf.data` reads them: what differs in decoding or resampling counts as an error.
-    whole = images.load(Image.open(io.BytesIO(encoded)))
+    whole = images.load(encoded)
     pictures = tf.constant(whole[np.newaxis])
     decoded = tf.constant(np.stack(2 * [images.cover(whole, size, size)]))
     outputs: dict[str, Any] = {}

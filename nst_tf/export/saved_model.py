@@ -138,27 +138,28 @@ def export(
     # Not a square, so that it shows whether files are cropped as elsewhere.
     encoded = parity.encode(images.cover(images.load(assets.SCENE), size, size * 5 // 4))
 
-    def measured(folder: Path) -> dict[str, float]:
+    def right() -> dict[str, Any]:
         exact = servable
         if dtype != "float32":
             exact = build(network, settings, size, "float32", what, layers)
+        return parity.expected(exact, what, encoded, stylize=False)
+
+    def measured(folder: Path, expected: Mapping[str, Any]) -> dict[str, float]:
         signatures = dict(tf.saved_model.load(os.fspath(folder)).signatures)
         signatures.pop("stylize", None)
         served = probe.run(signatures, encoded)
-        return parity.errors(str(out), served, parity.expected(exact, what, encoded, stylize=False))
+        return parity.errors(str(out), served, expected)
 
-    def small(folder: Path, signatures: Mapping[str, Any]) -> dict[str, Any]:
+    def small(
+        folder: Path, signatures: Mapping[str, Any], expected: Mapping[str, Any]
+    ) -> dict[str, Any]:
         without = tflite.write(folder, signatures)
-        expected = {
-            key: value
-            for key, value in parity.expected(servable, what, encoded, stylize=False).items()
-            if key.split("/")[0] not in without
-        }
+        there = {key: value for key, value in expected.items() if key.split("/")[0] not in without}
         errors = {}
         for precision in tflite.PRECISIONS:
             path = tflite.path_of(folder, precision)
             served = probe.run(tflite.load(path), encoded)
-            errors[precision] = parity.errors(str(path), served, expected)
+            errors[precision] = parity.errors(str(path), served, there)
         return {"without": without, "parity": errors}
 
     def save(folder: Path) -> None:
@@ -170,9 +171,10 @@ def export(
             name: [spec.name for spec in function.structured_input_signature[0]]
             for name, function in signatures.items()
         }
-        told = {**made, "signatures": inputs, "parity": measured(folder)}
+        expected = right()
+        told = {**made, "signatures": inputs, "parity": measured(folder, expected)}
         if with_tflite:
-            told["tflite"] = small(folder, signatures)
+            told["tflite"] = small(folder, signatures, expected)
         card.write(folder, told)
 
     return versions.write(out, save)

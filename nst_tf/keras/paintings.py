@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from nst_tf.losses import statistics
+from nst_tf.losses import terms
 from nst_tf.losses.objective import blend_shares
 from nst_tf.losses.statistics import Nest
 from nst_tf.pictures import images, views
@@ -40,7 +39,7 @@ def read_paintings(given: Paintings, style_size: int | None) -> list[np.ndarray]
     paintings = []
     for one in given if isinstance(given, (list, tuple)) else [given]:
         if isinstance(one, str) and one.startswith(_DATA):
-            one = Image.open(io.BytesIO(base64.b64decode(one.removeprefix(_DATA))))
+            one = base64.b64decode(one.removeprefix(_DATA))
         picture = images.load(one)
         size = style_size or min(LARGEST, max(picture.shape[:2]))
         picture = images.to_uint8(images.load(picture, size))
@@ -69,19 +68,13 @@ def style_targets(
       SettingsError: one is too small, there is not one weight in `style_blend` for each, or several
         pictures or views are to be blended of a statistic that cannot be.
     """
-    statistic = statistics.named(settings.style_loss)
-    measured: dict[str, list[Nest]] = {key: [] for key in settings.style_layers}
     shares: list[float] = []
+    ways: list[np.ndarray] = []
     for painting, share in zip(
         paintings, blend_shares(paintings, settings.style_blend), strict=True
     ):
         seen = views.views(painting, settings.rotations, settings.mirrored, settings.stroke_sizes)
+        ways += seen
         shares += [share / len(seen)] * len(seen)
-        for view in seen:
-            maps = model(tf.convert_to_tensor(view, tf.float32)[tf.newaxis])
-            for key, nests in measured.items():
-                nests.append(statistic.finish(statistic.measure(maps[key])))
-    return {
-        key: statistics.prepare(statistic, statistics.blend(statistic, nests, shares))
-        for key, nests in measured.items()
-    }
+    maps = (model(tf.convert_to_tensor(view, tf.float32)[tf.newaxis]) for view in ways)
+    return terms.style_targets(maps, shares, settings)

@@ -96,6 +96,7 @@ class Objective(tf.Module):
         terms: Sequence[Term] = (),
     ) -> None:
         super().__init__(name="objective")
+        self._own_terms = own_terms.checked(terms)
         weights = {
             "content": content_weight,
             **({"structure": structure_weight} if structure_layers else {}),
@@ -105,9 +106,8 @@ class Objective(tf.Module):
             **{f"content/{key}": weight for key, weight in content_layers.items()},
             **{f"structure/{key}": weight for key, weight in structure_layers.items()},
             **{f"style/{key}": weight for key, weight in style_layers.items()},
-            **{term.name: term.weight for term in own_terms.checked(terms)},
+            **{term.name: term.weight for term in self._own_terms},
         }
-        self._own_terms = own_terms.checked(terms)
         #: Of the terms, by name, as variables that the compiled function reads.
         self.weights = {name: _scalar(weight) for name, weight in weights.items()}
         self._content_loss, self._tv_loss = content_loss, tv_loss

@@ -11,7 +11,7 @@ new kind is a function here that names what it gives, and its weight in `weights
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -112,6 +112,30 @@ def targets_of(
             for key in settings.style_layers
         }
     return targets
+
+
+def style_targets(
+    maps: Iterable[Mapping[str, tf.Tensor]], shares: Sequence[float], settings: Settings
+) -> dict[str, Nest]:
+    """What pictures are compared with, by style layer: one target of several style images.
+
+    Args:
+      maps: feature maps by layer, of each style image or view of one.
+      shares: of each, which sum to 1.
+      settings: whose layers and statistic are taken.
+
+    Raises:
+      SettingsError: there are several, of a statistic that cannot be blended.
+    """
+    statistic = statistics.named(settings.style_loss)
+    finished: dict[str, list[Nest]] = {key: [] for key in settings.style_layers}
+    for by_layer in maps:
+        for key, nests in finished.items():
+            nests.append(statistic.finish(statistic.measure(by_layer[key])))
+    return {
+        key: statistics.prepare(statistic, statistics.blend(statistic, nests, shares))
+        for key, nests in finished.items()
+    }
 
 
 def against(

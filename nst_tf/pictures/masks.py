@@ -35,6 +35,13 @@ class Masked:
     mask: Picture
 
 
+def held(style: Picture | Masked) -> Picture | Masked:
+    """A style image in a form that can be read again, its mask too; see `images.held`."""
+    if isinstance(style, Masked):
+        return Masked(images.held(style.picture), images.held(style.mask))
+    return images.held(style)
+
+
 def parse(argument: str) -> str | Masked:
     """Reads `painting.jpg:mask.png`, or `painting.jpg` alone.
 

@@ -61,8 +61,9 @@ def load(
         raise SettingsError("name at least one style image")
     # Each is read more than once: what tells it from others, and its pixels.
     content, protect = images.held(content), images.held(protect)
-    sources = [images.held(one.picture if isinstance(one, Masked) else one) for one in given]
-    chosen = [images.held(one.mask) if isinstance(one, Masked) else None for one in given]
+    given = [masks.held(one) for one in given]
+    sources = [one.picture if isinstance(one, Masked) else one for one in given]
+    chosen = [one.mask if isinstance(one, Masked) else None for one in given]
     if settings.style_blend and len(settings.style_blend) != len(sources):
         raise SettingsError(
             f"{len(settings.style_blend)} weights in style_blend for {len(sources)} "

@@ -17,7 +17,7 @@ from nst_tf.losses.own_terms import Term
 from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
-from nst_tf.pictures import images
+from nst_tf.pictures import images, masks
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
@@ -101,7 +101,12 @@ def stylize_many(
         raise SettingsError("name at least one style image")
     network = weights_module.load(presets.network(chosen.preset, weights), seed=chosen.seed)
     # What a file object gives can be read once alone.
-    held = [_held(style) for style in several]
+    held = [
+        [masks.held(one) for one in style]
+        if isinstance(style, (list, tuple))
+        else masks.held(style)
+        for style in several
+    ]
 
     def paint(content: Picture, style: Style | Sequence[Style]) -> Result:
         return StyleTransfer(
@@ -139,11 +144,3 @@ def _is_one(pictures: Any) -> bool:
         return True
     shape = getattr(pictures, "shape", None)
     return hasattr(pictures, "read") or (shape is not None and len(shape) < 4)
-
-
-def _held(style: Any) -> Any:
-    if isinstance(style, (list, tuple)):
-        return [_held(one) for one in style]
-    if isinstance(style, Masked):
-        return Masked(images.held(style.picture), images.held(style.mask))
-    return images.held(style)
