@@ -169,10 +169,11 @@ def test_snapshots_and_logs_have_the_results_size(
 
 
 @pytest.mark.parametrize("preset", ["gatys2016", "gatys2015", "l2-distance"])
-def test_a_single_scale_of_published_recipes_is_the_same_to_the_bit(
+def test_a_single_scale_of_published_recipes_is_the_same(
     tiny_weights, scene, painting, monkeypatch, preset
 ):
-    """Whether the graph knows the picture's size, as it always did, or serves small ones of all."""
+    """Whether the graph knows the picture's size, as it always did, or serves small ones of all: to
+    the roundings of sums, whose order a processor chooses where it knows how many there are."""
     options = {"preset": preset, "size": 45, "weights": tiny_weights, "workshop": Workshop()}
     single = StyleTransfer(scene, painting, **options).build_objective()
     monkeypatch.setattr(course, "SHARED", 0)
@@ -180,10 +181,12 @@ def test_a_single_scale_of_published_recipes_is_the_same_to_the_bit(
     assert single.any_size and not of_one_size.any_size
     image = tf.constant(images.resize(painting[::-1], 34, 45)[np.newaxis])
     one, other = single(image), of_one_size(image)
-    np.testing.assert_array_equal(one.gradient, other.gradient)
-    assert {name: float(value) for name, value in one.terms.items()} == {
-        name: float(value) for name, value in other.terms.items()
-    }
+    gradient = other.gradient.numpy()
+    few = 16 * float(np.finfo(np.float32).eps)
+    np.testing.assert_allclose(one.gradient, gradient, rtol=0, atol=few * np.abs(gradient).max())
+    assert {name: float(value) for name, value in one.terms.items()} == pytest.approx(
+        {name: float(value) for name, value in other.terms.items()}, rel=few
+    )
 
 
 @pytest.mark.parametrize(
