@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nst_tf.losses.border import Model, seen_by
 from nst_tf.losses.evaluation import Evaluation, value_and_gradient
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.statistics import Nest
@@ -32,9 +33,6 @@ from nst_tf.recipe.settings import Settings
 #: What an image is compared with, by kind: nests of tensors.
 Targets = dict[str, Any]
 
-#: Pictures [batch, height, width, 3] to feature maps by layer.
-Model = Callable[[tf.Tensor], dict[str, tf.Tensor]]
-
 
 class GraphObjective:
     """L_total of an image against targets, which one trace takes of pictures of all sizes.
@@ -45,7 +43,7 @@ class GraphObjective:
     """
 
     def __init__(self, model: Model, settings: Settings) -> None:
-        self._model, self._settings = model, settings
+        self._model, self._settings = seen_by(model, settings), settings
         any_picture = tf.TensorSpec([None, None, 3], tf.float32)
         self._targets = compiled(self._measured, [any_picture, any_picture])
         self._evaluate: Any = None

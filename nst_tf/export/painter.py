@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from nst_tf import optimizers
 from nst_tf.errors import ExportError
-from nst_tf.export.graph_objective import GraphObjective, Model, Targets, any_targets
+from nst_tf.export.graph_objective import GraphObjective, Targets, any_targets
+from nst_tf.losses.border import Model
 from nst_tf.losses.statistics import Nest
 from nst_tf.network.compiled import any_size, compiled
 from nst_tf.optimizers.base import Evaluate

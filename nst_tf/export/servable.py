@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf.export.painter import Painter
+from nst_tf.losses.border import seen_by
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.losses.terms import of_maps, total, weights_of
 from nst_tf.pictures import checks, decoding
@@ -128,7 +129,8 @@ class Servable(tf.train.Checkpoint):
         """`{KIND_loss: the kind's sum, LAYER: its part}`, each float32 [batch]."""
         pictures, others = self._checked(pictures), self._checked(others)
         pictures = checks.paired(pictures, others, same_size=kind == "content")
-        terms = of_maps([kind], self._model(pictures), self._model(others), self._settings)
+        model = seen_by(self._model, self._settings)
+        terms = of_maps([kind], model(pictures), model(others), self._settings)
         summed = total(terms, weights_of(self._settings), tf.shape(pictures)[:1])
         parts = {_plain(name.split("/")[1]): loss for name, loss in terms.items()}
         return {f"{kind}_loss": summed[kind], **parts}

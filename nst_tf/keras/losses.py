@@ -31,6 +31,7 @@ from nst_tf import assets
 from nst_tf.errors import SettingsError
 from nst_tf.keras.paintings import Paintings, read_paintings, style_targets, to_text
 from nst_tf.losses import statistics
+from nst_tf.losses.border import seen_by
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.statistics import Nest
 from nst_tf.losses.terms import (
@@ -98,7 +99,8 @@ class _Loss(tf.keras.losses.Loss):
             statistics.named(settings.style_loss)  # is it one of pictures alone?
         wanted = [key for kind in self._kinds for key in by_kind.get(kind, ())]
         numbers = weights_module.load(weights, seed=settings.seed)
-        self._model = feature_model(numbers, settings, wanted=list(dict.fromkeys(wanted)))
+        model = feature_model(numbers, settings, wanted=list(dict.fromkeys(wanted)))
+        self._model = seen_by(model, settings)
         self._style = self._fixed(style, overrides)
         self._unit = self._blank() if scale == "normalised" else 1.0
 

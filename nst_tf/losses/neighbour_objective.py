@@ -48,6 +48,8 @@ class NeighbourObjective(Objective):
             raise SettingsError("neighbours are looked for in style layers: name at least one")
         if options.get("regions"):
             raise SettingsError("neighbours know no regions: leave out the masks")
+        if options.get("mirror"):
+            raise SettingsError("neighbours are not looked for with padding=mirror: use replicate")
         options["style_loss"] = hypercolumns.Maps()
         super().__init__(model, content_layers, style_layers, **options)
         self._needs = (*self._style_layers, hypercolumns.GRID)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from nst_tf.errors import SettingsError
 from nst_tf.losses import own_terms, statistics
+from nst_tf.losses.border import mirrored
 from nst_tf.losses.evaluation import Evaluation, value_and_gradient
 from nst_tf.losses.laplacian import laplacian
 from nst_tf.losses.measured import Whole
@@ -68,6 +69,7 @@ class Objective(tf.Module):
       regions: into how many regions `set_regions` is to divide the picture, each with a style of
         its own (`regional.Regional`); 0 for a picture that has one style everywhere.
       terms: of your own, beside those.
+      mirror: whether pictures are seen with their mirror image around (`border`).
 
     Raises:
       SettingsError: an unknown form.
@@ -94,6 +96,7 @@ class Objective(tf.Module):
         winograd_ends: int | None = None,
         regions: int = 0,
         terms: Sequence[Term] = (),
+        mirror: bool = False,
     ) -> None:
         super().__init__(name="objective")
         self._own_terms = own_terms.checked(terms)
@@ -115,6 +118,7 @@ class Objective(tf.Module):
         if regions:
             self._statistic = Regional(self._plain)
         self._regions = regions
+        self._around: Callable[[tf.Tensor], tf.Tensor] = mirrored if mirror else tf.identity
         self._masks: dict[str, tf.Variable] = {}
         self._content_layers, self._style_layers = tuple(content_layers), tuple(style_layers)
         self._structure_layers = tuple(structure_layers)
@@ -141,7 +145,7 @@ class Objective(tf.Module):
             any_picture = None  # strips are cut from a known size: one trace each
             measure = self._measure = Strips(stages, *looked_at, tile)
         # Traced once for both kinds of targets: a trace takes a second.
-        self._measured = compiled(lambda image: measure(image), any_picture)
+        self._measured = compiled(lambda image: measure(self._around(image)), any_picture)
         self._evaluate = compiled(
             lambda image: value_and_gradient(
                 self._terms, image, self._of_network if self._half else None
@@ -184,6 +188,7 @@ class Objective(tf.Module):
             winograd_ends=winograd_ends,
             regions=regions,
             terms=terms,
+            mirror=settings.padding == "mirror",
         )
         objective.set_recipe_weights(settings)
         return objective
@@ -229,7 +234,7 @@ class Objective(tf.Module):
                 f"masks of shape {list(masks.shape)} for an objective of {self._regions} regions: "
                 "give [height, width, regions]"
             )
-        whole = tf.convert_to_tensor(masks, tf.float32)[tf.newaxis]
+        whole = self._around(tf.convert_to_tensor(masks, tf.float32)[tf.newaxis])
         by_layer = {key: at_layer(whole, key) for key in self._style_layers}
         _assign(self._masks, by_layer, self.any_size)
 
@@ -295,7 +300,7 @@ class Objective(tf.Module):
     def _terms(self, image: tf.Tensor) -> Terms:
         if self._regions and self._style_layers and not self._masks:
             raise SettingsError(f"{self._regions} regions without masks: call set_regions first")
-        measured = self._measure(image, self._masks)
+        measured = self._measure(self._around(image), self._masks)
         # Without weight, total variation is still reported; its gradient, a tenth of a small
         # network's time, is left out.
         tv = tf.cond(

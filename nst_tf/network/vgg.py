@@ -117,7 +117,8 @@ def build_model(
       weights: the network's numbers, of which the channels are taken too.
       pooling: `max` (VGG19 as trained), `avg` (Gatys et al. 2015) or `l2`.
       rescale_pooling: whether `avg` and `l2` are scaled to max pooling's mean.
-      padding: of the first convolution: `zero` (as trained) or `replicate`, which repeats the edge.
+      padding: of the first convolution: `zero` (as trained) or `replicate`, which repeats the edge;
+        `mirror` is as zero, since it is for losses to put a mirror image around (`losses.border`).
       dtype: a Keras dtype policy, `float32`, `mixed_float16`, `mixed_bfloat16`, ...; None for the
         global one, as Keras' own layers take it, which is not asked otherwise. Pixels are not
         rounded to half precision before they are centred, nor, with `mixed_`, at all: conv1_1

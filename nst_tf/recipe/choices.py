@@ -8,7 +8,7 @@ import re
 from nst_tf.errors import SettingsError
 
 POOLINGS = ("max", "avg", "l2")  # network/vgg.py: Pooling
-PADDINGS = ("zero", "replicate")  # network/vgg.py: build_model
+PADDINGS = ("zero", "replicate", "mirror")  # network/vgg.py: build_model; losses/border.py
 CONTENT_LOSSES = ("half-sum", "mean", "l2", "relative")  # losses/forms.py: content_loss
 GRAM_FORMS = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses/gram.py: style_loss
 DISTRIBUTIONS = ("wasserstein", "mean-std", "sliced", "histogram")  # each a file of losses/

@@ -161,7 +161,13 @@ class Settings:
     )
     pooling: str = setting("max", GRAPH, "The network's pooling.", choices.POOLINGS)
     rescale_pooling: bool = setting(False, GRAPH, "Scale avg and l2 pooling to max pooling's mean.")
-    padding: str = setting("zero", GRAPH, "Padding of the first convolution.", choices.PADDINGS)
+    padding: str = setting(
+        "zero",
+        GRAPH,
+        "Beyond the picture's border: zeros, as the network was trained; the edge repeated (the "
+        "first convolution's); or 8 pixels of the mirror image (the losses').",
+        choices.PADDINGS,
+    )
     normalise: bool = setting(True, GRAPH, "Normalise the network as Gatys et al. 2016 describe.")
     init: str | Any = setting(
         "content",
