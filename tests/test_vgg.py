@@ -156,7 +156,7 @@ def test_saves_and_loads_as_a_keras_model(tiny_weights, tmp_path):
         ([], {}, "at least one layer"),
         (["conv9_1"], {}, "conv9_1"),
         (["conv1_1"], {"pooling": "median"}, "median.*max, avg, l2"),
-        (["conv1_1"], {"padding": "mirror"}, "mirror.*zero, replicate"),
+        (["conv1_1"], {"padding": "black"}, "black.*zero, replicate, mirror"),
     ],
 )
 def test_errors_name_the_value_and_the_choices(tiny_weights, wanted, options, message):
