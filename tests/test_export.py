@@ -191,7 +191,7 @@ def test_a_whole_run_is_served(served, tiny_weights, tmp_path):
         content_bytes=content, style_bytes=style, steps=tf.constant(6)
     )
     for step, row in enumerate(run.history):
-        rounding.assert_close(made["loss"][step], row["total"], 3e-3, step)
+        rounding.assert_close(made["loss"][step], row["total"], 1e-3, step)
     pixels = tf.io.decode_png(made["image_bytes"]).numpy().astype(int)
     assert np.abs(pixels - np.asarray(run.image).astype(int)).max() <= 2
 
@@ -235,7 +235,7 @@ def test_a_run_from_coarse_to_fine_is_served(from_coarse_to_fine, rows, scales):
     made, ours = from_coarse_to_fine(content, _eight_bits(images.load(assets.PAINTING, 64)))
     assert made["scale"].numpy().tolist() == scales
     for step, row in enumerate(ours.history):
-        rounding.assert_close(made["loss"][step], row["total"], 1e-3, step)
+        rounding.assert_close(made["loss"][step], row["total"], 3e-3, step)
     assert len(made["loss"]) == len(ours.history)
     pixels = tf.io.decode_png(made["image_bytes"]).numpy().astype(int)
     painted = np.asarray(ours.image).astype(int)

@@ -24,7 +24,7 @@ def mirrored(pictures: tf.Tensor) -> tf.Tensor:
     """[batch, height, width, channels] to the same with `WIDTH` pixels more on every side; with as
     many as a picture has, where that is less."""
     sides = pictures.shape[1:3]
-    if sides.is_fully_defined():
+    if all(sides):
         around = [min(WIDTH, *sides)] * 2
     else:
         around = [tf.minimum(WIDTH, tf.reduce_min(tf.shape(pictures)[1:3]))] * 2
