@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def paint(job: dict[str, object], folder: Path) -> None:
         run = StyleTransfer(
             assets.SCENE,
             assets.PAINTING,
-            weights=str(job["weights"]),
+            weights="mini",
             checkpoint=folder,
             checkpoint_every=0,
             **job["options"],
@@ -37,6 +38,8 @@ def paint(job: dict[str, object], folder: Path) -> None:
         np.save(folder.with_suffix(".npy"), result.array)
         folder.with_suffix(".json").write_text(json.dumps(result.history))
         code = 0
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -60,7 +63,7 @@ def main(job: dict[str, object]) -> int:
     folder, draw = Path(str(job["folder"])), random.Random(str(job["seed"]))
     killed = 0
     for _ in range(int(str(job["times"]))):
-        killed += kill_one(job, folder, draw.uniform(0, 0.3))
+        killed += kill_one(job, folder, draw.uniform(0, 0.05))
     child = os.fork()
     if child == 0:
         paint(job, folder)
