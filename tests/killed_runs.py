@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from nst_tf import assets
 from nst_tf.run.transfer import StyleTransfer
 
 
-def paint(job: dict[str, object], folder: Path) -> None:
+def paint(job: dict[str, Any], folder: Path) -> None:
     """A run in a process of its own, put aside at every step; it ends the process."""
     code = 1
     try:
@@ -44,26 +45,28 @@ def paint(job: dict[str, object], folder: Path) -> None:
         os._exit(code)
 
 
-def kill_one(job: dict[str, object], folder: Path, delay: float) -> bool:
-    """Ends a run `delay` seconds after it has kept an iteration; whether there was one to end."""
+def kill_one(job: dict[str, Any], folder: Path, draw: random.Random) -> bool:
+    """Ends a run some time after it has kept an iteration or two; whether there was one to end."""
     before = set(folder.glob("iteration-*"))
+    seen, wanted = set(before), draw.choice([1, 2])
     child = os.fork()
     if child == 0:
         paint(job, folder)
-    while not set(folder.glob("iteration-*")) - before:
+    while len(seen - before) < wanted:
         if os.waitpid(child, os.WNOHANG)[0]:
             return False
         time.sleep(0.001)
-    time.sleep(delay)
+        seen |= set(folder.glob("iteration-*"))
+    time.sleep(draw.uniform(0, 0.1))
     os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def main(job: dict[str, object]) -> int:
-    folder, draw = Path(str(job["folder"])), random.Random(str(job["seed"]))
+def main(job: dict[str, Any]) -> int:
+    folder, draw = Path(job["folder"]), random.Random(job["seed"])
     killed = 0
-    for _ in range(int(str(job["times"]))):
-        killed += kill_one(job, folder, draw.uniform(0, 0.05))
+    for _ in range(job["times"]):
+        killed += kill_one(job, folder, draw)
     child = os.fork()
     if child == 0:
         paint(job, folder)

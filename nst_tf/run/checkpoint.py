@@ -36,7 +36,7 @@ from nst_tf.run.track import Track
 from nst_tf.version import __version__
 
 #: What lies in the folder: what the run is, and its iterations.
-_RUN, _PLACES = "run.json", "iteration-*"
+_RUN, _PLACES = "run.json", "iteration-" + 8 * "[0-9]"
 #: What TensorFlow's files are called there, and how it names a value in them.
 _FILES, _KEY = "descent", "{}/.ATTRIBUTES/VARIABLE_VALUE"
 #: What of an input says where it was found, and not what it is.
@@ -106,6 +106,8 @@ class Checkpoint:
                 warnings.warn(f"{error}: going on from the iteration kept before", stacklevel=3)
             else:
                 self._kept = [place]
+                for other in places[: max(0, places.index(place) - 1)]:
+                    shutil.rmtree(other, ignore_errors=True)
                 break
         self._last = time.monotonic()
 
@@ -141,8 +143,11 @@ class Checkpoint:
     def _check(self) -> None:
         """Finds out whether the folder is this run's, or free to be."""
         path = self.folder / _RUN
-        if not path.exists():
-            others = [] if not self.folder.exists() else sorted(os.listdir(self.folder))
+        try:
+            others = sorted(os.listdir(self.folder)) if self.folder.exists() else []
+        except OSError as error:
+            raise FileError(f"cannot read the folder {self.folder}: {error.strerror}") from error
+        if _RUN not in others:
             if any(not name.startswith(".") for name in others):
                 raise FileError(
                     f"the folder {self.folder} has other files than a checkpoint's, such as "
@@ -255,9 +260,9 @@ def _seconds(every: Any) -> float:
 
 
 def _sync(path: Path) -> None:
-    """Returns once the disk has it, where the system can say so of a folder."""
-    with contextlib.suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
+    """Returns once the disk has it; not every system can say so of a folder."""
+    with contextlib.suppress(OSError) if path.is_dir() else contextlib.nullcontext():
+        descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
