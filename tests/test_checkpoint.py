@@ -45,7 +45,7 @@ RUNS = {
     # What follows cannot be written into a file, or need not be killed as well.
     "keras": {**GATYS, "optimizer": tf.keras.optimizers.Nadam(0.02)},
     "strips": {**GATYS, "size": 48, "min_scale": 34, "evaluations": 1, "tile": 24},
-    "protected": {**GATYS, "optimizer": "adam", "protect": np.float32([[0, 0.5, 1]])},
+    "protected": {**GATYS, "optimizer": "adam", "protect": np.array([[0, 0.5, 1]])},
 }
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in RUNS if name != "small"]
 
