@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TextIO
@@ -110,7 +111,8 @@ def print_help(values: flags.FlagValues, usage: str, stream: TextIO) -> None:
 def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int:
     """Runs a command; what goes wrong becomes one line on standard error and an exit code."""
     try:
-        return main([name, *argv])
+        with _warning_in_one_line(name):
+            return main([name, *argv])
     except (NSTError, UsageError) as error:
         print(f"nst-tf {name}: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -130,6 +132,29 @@ def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int
             )
             return BAD_INPUT
         raise
+
+
+@contextlib.contextmanager
+def _warning_in_one_line(name: str) -> Iterator[None]:
+    """What the library warns of, as people who run a command want to read it."""
+    others = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category is UserWarning:
+            print(f"nst-tf {name}: {message}", file=sys.stderr)
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def weights_line(source: str, kind: str) -> str:

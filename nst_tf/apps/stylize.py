@@ -74,6 +74,19 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_boolean(
         "film_curve", False, "Draw the loss beside the film's picture.", flag_values=values
     )
+    text(
+        "checkpoint",
+        None,
+        "A folder that the run puts itself aside in, so that the same command goes on from there, "
+        "whatever ended it, and makes the picture that it would have made.",
+    )
+    flags.DEFINE_float(
+        "checkpoint_every",
+        60.0,
+        "Seconds from one checkpoint to the next; the last step is kept in any case.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
     flags.DEFINE_enum(
         "method",
         _GATYS,
@@ -137,7 +150,12 @@ def main(argv: list[str]) -> int:
         engine=values.engine,
         dtype=values.dtype,
         keep_snapshots=False,
+        checkpoint=values.checkpoint,
+        checkpoint_every=values.checkpoint_every,
     )
+    if run.checkpoint and run.checkpoint.iteration is not None:
+        film = "; the film begins there" if values.film else ""
+        print(f"{values.checkpoint}: goes on after iteration {run.checkpoint.iteration}{film}")
     print(command.weights_line(run.weights.source, run.weights.kind))
     print(f"engine: {run.engine} in {run.dtype}; others: --engine, --dtype", flush=True)
     failure: NSTError | None = None
@@ -217,6 +235,10 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
     if values.sheet:
         images.check_target(values.sheet)
         targets.append(Path(values.sheet))
+    if values.checkpoint:
+        files.check_folder(Path(values.checkpoint))
+    elif values["checkpoint_every"].present:
+        raise command.UsageError("--checkpoint_every is of a --checkpoint: name its folder")
     if values.film:
         targets.append(Path(values.film))
     if values.proof:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from nst_tf import optimizers
 from nst_tf.errors import DivergenceError
+from nst_tf.losses import own_terms
 from nst_tf.losses.objective import Objective
 from nst_tf.losses.own_terms import Term
 from nst_tf.network.engine import winograd_ends
@@ -72,6 +74,30 @@ class Course:
         )
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What tells the run from others, as plain values: settings, pictures, network."""
+        height, width = self.inputs.content.shape[:2]
+        return {
+            "settings": self.settings.asdict(),
+            "image": {"height": height, "width": width},
+            "engine": self.engine,
+            "dtype": self.dtype,
+            **self.inputs.identity,
+            "weights": {
+                "source": self.weights.source,
+                "sha256": self.weights.sha256,
+                "file_sha256": self.weights.file_sha256,
+            },
+            **({"terms": own_terms.identity(self.terms)} if self.terms else {}),
+        }
+
+    @property
+    def whole_identity(self) -> dict[str, Any]:
+        """Likewise, with its stages, which need not be the settings' own."""
+        stages = [dataclasses.asdict(stage) for stage in self.stages]
+        return {**self.identity, "stages": stages}
+
+    @property
     def _any_size(self) -> bool:
         """Whether one trace serves pictures of other sizes, too, which our own optimizers' can."""
         height, width = self.stages[-1].shape(self.inputs.content)
@@ -131,46 +157,52 @@ class Course:
     ) -> Iterator[Progress]:
         """Yields the progress at every iteration, through all stages.
 
+        A run that is taken up yields first the iteration that it was put aside at.
+
         Args:
           workshop: where it takes place.
-          track: which is kept up to date.
+          track: which is kept up to date; it says where to go on, of a run that is taken up.
           result: of the run so far, for an error to carry.
 
         Raises:
           DivergenceError: the loss stayed non-finite.
         """
         iteration, content, first = -1, self.inputs.content, self.inputs.start
-        for stage in self.stages:
-            limits, image, solver = stage.limits, None, self._solver(stage)
+        for number, stage in list(enumerate(self.stages))[track.number :]:
+            image, begun, solver = track.start, track.begun, self._solver(stage)
             if track.progress is None:
-                evaluate = self._evaluate(workshop, stage)
+                evaluate = self._evaluate(workshop, stage, image)
                 start = images.resize(first, *stage.shape(content))
                 progress = descent.begin(evaluate, solver, tf.constant(start[np.newaxis]))
-                if not progress.finite:
+                if track.leaves:
+                    # What has begun says of which parts a progress is made: that is all of it.
+                    progress = tf.nest.pack_sequence_as(progress, track.leaves)
+                    track.leaves = ()
+                elif not progress.finite:
                     raise DivergenceError(
                         f"the loss of the initial image is {float(progress.state.point.loss)}, or "
                         "its gradient is not finite: check the weights and the loss weights"
                     )
             else:
-                limits = limits.after(track.progress)
+                begun = track.progress.counts
                 image = finish.outcome(track.progress, self.settings)
                 shapes = image.shape[1:3], stage.shape(content)
                 before, after = (images.resize(first, *shape) for shape in shapes)
                 image = schedule.enlarge(image, before, after, self.settings.bounded)
                 evaluate = self._evaluate(workshop, stage, image)
                 progress = descent.resize(evaluate, solver, track.progress, image)
-            track.stage, track.start = stage, image
-            track.begun, track.progress = track.progress, progress
+            track.stage, track.number, track.start = stage, number, image
+            track.begun, track.progress = begun, progress
             track.stopped = "interrupted"
             if iteration < 0:
-                iteration = 0
+                iteration = int(progress.iteration)
                 yield progress
             if track.stopping:
                 return
             like = progress if getattr(evaluate, "any_size", False) else None
             take_step = workshop.step(evaluate, solver, self.settings.average, like)
-            begun = progress
-            for progress in descent.descend(evaluate, solver, begun, limits, take_step):
+            limits, here = stage.limits.after(begun), progress
+            for progress in descent.descend(evaluate, solver, here, limits, take_step):
                 track.progress = progress
                 if int(progress.iteration) > iteration:
                     iteration = int(progress.iteration)

@@ -41,6 +41,13 @@ class Average(NamedTuple):
     weight: tf.Tensor
 
 
+class Counts(NamedTuple):
+    """How far a descent has come: accepted steps; losses and gradients."""
+
+    iteration: int = 0
+    evaluations: int = 0
+
+
 class Progress(NamedTuple):
     """Where a descent stands: a nest of tensors, which tf.train.Checkpoint can save.
 
@@ -64,6 +71,16 @@ class Progress(NamedTuple):
     change: tf.Tensor
     average: Average
 
+    @property
+    def evaluations(self) -> tf.Tensor:
+        """Losses and gradients computed so far, int32 []."""
+        return self.state.evaluations
+
+    @property
+    def counts(self) -> Counts:
+        """The same numbers as Python has them."""
+        return Counts(int(self.iteration), int(self.evaluations))
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -77,13 +94,13 @@ class Limits:
     iterations: int | None = None
     evaluations: int | None = None
 
-    def after(self, progress: Progress) -> Limits:
-        """Limits that allow as much again, counted from `progress`."""
+    def after(self, begun: Progress | Counts) -> Limits:
+        """Limits that allow as much again, counted from `begun`."""
         iterations, evaluations = self.iterations, self.evaluations
         if iterations is not None:
-            iterations += int(progress.iteration)
+            iterations += int(begun.iteration)
         if evaluations is not None:
-            evaluations += int(progress.state.evaluations)
+            evaluations += int(begun.evaluations)
         return Limits(iterations, evaluations)
 
     @property
@@ -92,21 +109,19 @@ class Limits:
         limit = self.iterations if self.evaluations is None else self.evaluations
         return 0 if limit is None else limit
 
-    def share(self, begun: Progress | None, progress: Progress) -> float:
-        """How much of what they allow is done at `progress`, counted from `begun`, or from the very
-        beginning: 0 to 1, also where nothing ends it but the descent itself."""
-        done = [0.0]
+    def share(self, begun: Counts, progress: Progress) -> float:
+        """How much of what they allow is done at `progress`, counted from `begun`: 0 to 1, also
+        where nothing ends it but the descent itself."""
+        now, done = progress.counts, [0.0]
         if self.iterations:
-            before = 0 if begun is None else int(begun.iteration)
-            done.append((int(progress.iteration) - before) / self.iterations)
+            done.append((now.iteration - begun.iteration) / self.iterations)
         if self.evaluations:
-            before = 0 if begun is None else int(begun.state.evaluations)
-            done.append((int(progress.state.evaluations) - before) / self.evaluations)
+            done.append((now.evaluations - begun.evaluations) / self.evaluations)
         return min(max(done), 1.0)
 
     def reached(self, progress: Progress) -> bool:
         """Whether `progress` is at its end."""
-        spent = int(progress.state.evaluations)
+        spent = int(progress.evaluations)
         done = self.iterations is not None and int(progress.iteration) >= self.iterations
         return done or (self.evaluations is not None and spent >= self.evaluations)
 

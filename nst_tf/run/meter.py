@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -11,14 +12,23 @@ class Meter:
     """Measures from the moment it is made.
 
     Processor time hardly depends on what else the machine has to do; seconds do.
+
+    Args:
+      seconds: that an earlier part of the same work took: they are added.
+      spent: on that part, as `spent` says: likewise.
     """
 
-    def __init__(self) -> None:
-        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+    def __init__(
+        self, seconds: float = 0.0, spent: Mapping[str, float | int | None] | None = None
+    ) -> None:
+        before = spent or {}
+        self._began = time.perf_counter() - seconds
+        self._cpu_began = time.process_time() - (before.get("cpu_seconds") or 0)
+        self._peak_before = before.get("peak_memory") or 0
 
     @property
     def seconds(self) -> float:
-        """Since it was made."""
+        """Since it was made, and of the part before."""
         return time.perf_counter() - self._began
 
     def spent(self) -> dict[str, float | int | None]:
@@ -30,7 +40,11 @@ class Meter:
           where the system does not tell it.
         """
         cpu = round(time.process_time() - self._cpu_began, 4)
-        return {"cpu_seconds": cpu, "peak_memory": _peak()}
+        peak = _peak()
+        return {
+            "cpu_seconds": cpu,
+            "peak_memory": None if peak is None else max(peak, self._peak_before),
+        }
 
 
 def forget_peak() -> None:

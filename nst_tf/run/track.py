@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf.run.descent import Progress
+from nst_tf.run.descent import Counts, Progress
 from nst_tf.run.schedule import Stage
 
 
@@ -17,9 +18,12 @@ class Track:
 
     Attributes:
       progress: of the descent; None before the first evaluation.
+      leaves: the tensors of the progress to go on from (`tf.nest.flatten`), where a run that was
+        put aside is taken up; none once the descent has them, and otherwise.
       stage: that it is at.
+      number: of the stages before it.
       start: the image that the stage began with, float32 [1, height, width, 3]; None at the first.
-      begun: the progress that the stage before it ended with; None at the first.
+      begun: how far the descent had come when the stage began.
       stopped: why it ended, as in `Result`.
       stopping: whether it is to end after the current step.
       history: a row an iteration.
@@ -29,9 +33,11 @@ class Track:
     """
 
     progress: Progress | None = None
+    leaves: Sequence[tf.Tensor] = ()
     stage: Stage | None = None
+    number: int = 0
     start: tf.Tensor | None = None
-    begun: Progress | None = None
+    begun: Counts = field(default_factory=Counts)
     stopped: str = "interrupted"
     stopping: bool = False
     history: list[dict[str, float]] = field(default_factory=list)

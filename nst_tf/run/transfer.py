@@ -29,6 +29,7 @@ from nst_tf.recipe import presets
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import finish, inputs, record, schedule
+from nst_tf.run.checkpoint import Checkpoint
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
 from nst_tf.run.inputs import Style
@@ -121,6 +122,9 @@ class StyleTransfer:
       stages: what the run consists of; None for a single stage, as the settings have it.
       keep_snapshots: whether the images that the settings ask for are kept for `Result.snapshots`;
         a callback may write them instead (`callbacks.Snapshots`).
+      checkpoint: a folder that the run puts itself aside in; a run of the same pictures and
+        settings goes on from there, to the same picture. None for none.
+      checkpoint_every: seconds between two that are kept; the last step is kept in any case.
       workshop: where it compiles, for runs that follow each other; None for one of the process's,
         of which runs in several threads each have their own (`workshops.clear_workshops`).
       **overrides: fields of `Settings`. The optimizer may be one of Keras, the style loss a
@@ -133,9 +137,10 @@ class StyleTransfer:
       stages: what it consists of.
       weights: the network's numbers as loaded, before any normalisation.
       engine: as chosen for this machine; likewise dtype.
+      checkpoint: a `Checkpoint`, or None.
 
     Raises:
-      SettingsError, PictureError, WeightsError: before any work is done.
+      SettingsError, PictureError, FileError, WeightsError: before any work is done.
     """
 
     def __init__(
@@ -154,6 +159,8 @@ class StyleTransfer:
         dtype: str = "auto",
         stages: Schedule | None = None,
         keep_snapshots: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         workshop: Workshop | None = None,
         **overrides: Unpack[Overrides],
     ) -> None:
@@ -179,6 +186,9 @@ class StyleTransfer:
             self._terms,
         )
         self._keep_snapshots = keep_snapshots
+        self.checkpoint: Checkpoint | None = None
+        if checkpoint is not None:
+            self.checkpoint = Checkpoint(checkpoint, checkpoint_every, self._course.whole_identity)
         self._place = Place(workshop, self._course.key)
         self._track = Track()
 
@@ -240,19 +250,7 @@ class StyleTransfer:
     @property
     def identity(self) -> dict[str, Any]:
         """What tells this run from others, as plain values: settings, pictures, network."""
-        return {
-            "settings": self.settings.asdict(),
-            "image": {"height": self.content.shape[0], "width": self.content.shape[1]},
-            "engine": self.engine,
-            "dtype": self.dtype,
-            **self._inputs.identity,
-            "weights": {
-                "source": self.weights.source,
-                "sha256": self.weights.sha256,
-                "file_sha256": self.weights.file_sha256,
-            },
-            **({"terms": own_terms.identity(self._terms)} if self._terms else {}),
-        }
+        return self._course.identity
 
     @property
     def share(self) -> float:
@@ -308,21 +306,29 @@ class StyleTransfer:
         )
 
     def __iter__(self) -> Iterator[Step]:
-        """Starts the run from the initial image and yields every iteration, that of 0 first."""
+        """Starts the run from the initial image and yields every iteration, that of 0 first; from a
+        checkpoint, the one that it was put aside at."""
         track = self._track = Track()
         with contextlib.ExitStack() as ending:
             workshop = ending.enter_context(self._place.open())
+            if self.checkpoint:
+                self.checkpoint.take_up(track)
+                ending.callback(self.checkpoint.keep)
             for callback in self._callbacks:
                 callback.on_begin(self)
                 ending.callback(callback.on_end, self)
-            meter = Meter()
+            told = dict(track.history[-1]) if track.history else {"iteration": -1, "seconds": 0.0}
+            meter = Meter(told["seconds"], track.spent)
             for progress in self._course.descend(workshop, track, self.result):
                 image = self._overlay(progress.state.point.image)
                 step = Step.of_progress(progress, meter.seconds, image)
-                track.history.append(step.row())
+                if step.iteration > told["iteration"]:
+                    track.history.append(step.row())
                 track.spent = meter.spent()
                 if self._keep_snapshots and self.settings.snapshot_due(step.iteration):
                     track.snapshots[step.iteration] = step.sized(*self.content.shape[:2])
+                if self.checkpoint:
+                    self.checkpoint.after_step(track)
                 for callback in self._callbacks:
                     callback.on_step(self, step)
                 yield step
@@ -364,6 +370,8 @@ def stylize(
     dtype: str = "auto",
     stages: Schedule | None = None,
     keep_snapshots: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 60.0,
     workshop: Workshop | None = None,
     **overrides: Unpack[Overrides],
 ) -> Result:
@@ -391,5 +399,7 @@ def stylize(
         dtype=dtype,
         stages=stages,
         keep_snapshots=keep_snapshots,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
         workshop=workshop,
     ).run()

@@ -26,8 +26,10 @@ class ProgressBar(Callback):
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
         self._bar: Any = None
+        self._goes_on = False
 
     def on_begin(self, run: StyleTransfer) -> None:
+        self._goes_on = bool(run.history)
         settings = run.settings
         by_evaluations = settings.evaluations is not None
         stream = self._stream or sys.stderr
@@ -55,8 +57,11 @@ class ProgressBar(Callback):
             words.append(f"{step.evaluations} evaluations")
         words += [f"{name} {value:.3g}" for name, value in step.terms.items() if "/" not in name]
         self._bar.set_postfix_str(", ".join(words), refresh=False)
-        # The last step may end beyond the budget; a bar beyond its end looks broken.
-        self._bar.update(min(done, self._bar.total) - self._bar.n)
+        done = min(done, self._bar.total)  # beyond which the last step may end: it looks broken
+        if self._goes_on:  # what was done before says nothing of the time left
+            self._bar.initial = self._bar.n = self._bar.last_print_n = done
+            self._goes_on = False
+        self._bar.update(done - self._bar.n)
 
     def on_end(self, run: StyleTransfer) -> None:
         self._bar.refresh()
