@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import Self, Unpack
 
-from nst_tf.network import vgg
+from nst_tf.network import no_pictures, vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
@@ -92,6 +92,8 @@ class FeatureExtractor(tf.keras.Model):
         if isinstance(inputs, (tf.Tensor, tf.Variable, np.ndarray)):  # not a model's placeholder
             needs = self.get_layer("preprocessing").needs
             inputs = checks.of_scale(inputs, [layers_module.parse(key) for key in needs])
+            call = super().__call__
+            return no_pictures.allowed(lambda some: call(some, *args, **kwargs))(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
