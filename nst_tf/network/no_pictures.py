@@ -25,7 +25,7 @@ def allowed(
         count = tf.shape(pictures)[0]
         lacking = tf.cast(tf.equal(count, 0), tf.int32)
         filled = tf.pad(pictures, [[0, lacking], [0, 0], [0, 0], [0, 0]])
-        filled = tf.ensure_shape(filled, [None, *pictures.shape[1:]])
+        filled.set_shape([None, *pictures.shape[1:]])  # which a graph has forgotten
         return {key: maps[:count] for key, maps in model(filled).items()}
 
     return maps_of
