@@ -44,6 +44,18 @@ def test_other_kinds_are_none():
         assert headers.kind(tf.constant(file)) == headers.NONE
 
 
+def test_scans_are_counted_before_they_are_decoded():
+    assert headers.scans(tf.constant(GOOD["jpeg"])) == 1
+    progressive = GOOD["progressive"]
+    count = progressive.count(b"\xff\xda")
+    assert headers.scans(tf.constant(progressive)) == count > 5
+    for file in (b"", b"\xff\xda", b"\xff\xda\0\x08", b"\xff\xda\0\x08\x02\0"):
+        assert headers.scans(tf.constant(file)) == 0
+    file = tf.constant(hostile_requests.scanned(progressive, 100))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"\[64\] \[{count + 100}\]"):
+        decoding.decoded(file)
+
+
 def test_of_a_film_the_first_frame_is_decoded_alone():
     film = GOOD["film.gif"]
     first = Image.open(io.BytesIO(film)).convert("RGB")

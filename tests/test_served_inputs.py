@@ -82,6 +82,7 @@ def test_the_card_states_the_rule(exported):
     text = (exported / card.PATH).with_name("README.md").read_text()
     assert "largest middle square" in text and "Lanczos-3" in text and "ICC profile" in text
     assert f"at least {LEAST} x {LEAST} pixels" in text
+    assert "at most 16,777,216 pixels each; files, which are scaled, of 33,554,432" in text
     assert card.read(exported)["least"] == LEAST
 
 
@@ -156,6 +157,12 @@ def test_rounding_is_forgiven(ask):
 
 def test_no_pictures_give_no_features(ask):
     assert ask("serving_default", pictures=gray(0, 32, 48, 3))["conv4_2"].shape == (0, 4, 6, 4)
+    # As many pixels as are allowed, and none to look at.
+    assert ask("grams", pictures=gray(0, 2**18, 64, 3))["conv4_1_gram"].shape == (0, 4, 4)
+    large = ask("serving_default", pictures=gray(0, 2**18 + 7, 63, 3))
+    assert {maps.shape[1:3] for maps in large.values()} == {
+        (2**18 + 7 >> halved, 63 >> halved) for halved in range(5)
+    }
     assert ask("uint8", pictures=np.zeros((0, 16, 16, 3), np.uint8))["conv4_2"].shape[0] == 0
     assert ask("grams", pictures=gray(0, 32, 48, 3))["conv4_1_gram"].shape == (0, 4, 4)
     assert ask("image_bytes_grams", image_bytes=[])["conv4_1_gram"].shape == (0, 4, 4)

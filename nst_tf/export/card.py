@@ -126,8 +126,8 @@ def _of_tflite(told: Mapping[str, Any]) -> list[str]:
     lines += [f"| `{name}` | cannot be converted: {why} |" for name, why in told["without"].items()]
     lines += [
         "",
-        "TFLite has no way to refuse: these files look at no shape and no value. Of pictures in "
-        "another range or not finite they give numbers all the same, and what they do with others "
-        "than [batch, height, width, 3] is not known: look at pictures before.",
+        "TFLite has no way to refuse: conversion leaves every check out. These files answer "
+        "pictures in another range, not finite, of one channel or too small as if they were right, "
+        "and what has more or fewer axes is the interpreter's own error: look at pictures before.",
     ]
     return lines

@@ -55,12 +55,12 @@ class Servable(tf.train.Checkpoint):
         # model the wrappers would be saved as more variables, beside what they wrap. A server
         # restores those, and not the ones that the signatures read.
         network = tf.function(model, autograph=False)  # traced once for all signatures
-        self._model = no_pictures.allowed(lambda pictures: network(pictures))
         self.size, self._settings = size, settings
         needs = model.get_layer("preprocessing").needs
         self._most = most_pixels
         #: The smallest height and width of a picture, in pixels.
         self.least = layers_module.smallest_size(map(layers_module.parse, needs))
+        self._model = no_pictures.allowed(lambda pictures: network(pictures), self.least)
         self._features = tuple(layers or settings.layers)
         self._statistics = tuple(layers or settings.style_layers)
         # Of TensorFlow Hub's convention. In a tf.Module it is a property, which is not saved.

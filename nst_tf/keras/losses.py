@@ -106,7 +106,7 @@ class _Loss(tf.keras.losses.Loss):
         numbers = weights_module.load(weights, seed=settings.seed)
         self._needs = [layers_module.parse(key) for key in dict.fromkeys(wanted)]
         model = feature_model(numbers, settings, wanted=list(dict.fromkeys(wanted)))
-        self._model = no_pictures.allowed(model)
+        self._model = no_pictures.allowed(model, layers_module.smallest_size(self._needs))
         self._style = self._fixed(style, overrides)
         self._unit = self._blank() if scale == "normalised" else 1.0
 

@@ -90,10 +90,10 @@ class FeatureExtractor(tf.keras.Model):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(inputs, (tf.Tensor, tf.Variable, np.ndarray)):  # not a model's placeholder
-            needs = self.get_layer("preprocessing").needs
-            inputs = checks.of_scale(inputs, [layers_module.parse(key) for key in needs])
-            call = super().__call__
-            return no_pictures.allowed(lambda some: call(some, *args, **kwargs))(inputs)
+            needs = [layers_module.parse(key) for key in self.get_layer("preprocessing").needs]
+            inputs = checks.of_scale(inputs, needs)
+            call, least = super().__call__, layers_module.smallest_size(needs)
+            return no_pictures.allowed(lambda some: call(some, *args, **kwargs), least)(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -112,8 +112,10 @@ def _pixels(file: tf.Tensor, most: int | tf.Tensor = MOST_PIXELS) -> tf.Tensor:
     file = checks.once(file, fits, said, most, shape)
 
     def jpeg() -> tf.Tensor:
+        scans, said = headers.scans(file), "the most scans of a JPEG file, and those of this one:"
+        once = checks.once(file, scans <= headers.MOST_BLOCKS, said, headers.MOST_BLOCKS, scans)
         # TensorFlow's default is fast, and up to 18 levels from what other programs see.
-        pixels = tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
+        pixels = tf.io.decode_jpeg(once, channels=3, dct_method="INTEGER_ACCURATE")
         return exif.upright(pixels, exif.orientation(file))
 
     def png() -> tf.Tensor:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-#: What there is before a JPEG's or a GIF's picture, at most: segments and extensions, which real
-#: files have a few of.
+#: Of segments, extensions and scans, which real files have a few of.
 MOST_BLOCKS = 64
 
 #: What files begin with, in the order of `kind`.
@@ -23,12 +22,13 @@ class Numbers:
     """The numbers in a file [].
 
     Attributes:
+      bytes: of the file, and a 0 behind them, uint8 [size + 1].
       size: of the file in bytes, int32 [].
     """
 
     def __init__(self, file: tf.Tensor) -> None:
         read = tf.io.decode_raw(tf.strings.join([file, b"\0"]), tf.uint8)  # one byte at least
-        self._bytes, self.size = read, tf.size(read) - 1
+        self.bytes, self.size = read, tf.size(read) - 1
 
     def __call__(self, at: tf.Tensor, count: int, little: tf.Tensor | bool = False) -> tf.Tensor:
         """The number of `count` bytes at each place, int32; of bytes that are not there, 0.
@@ -37,7 +37,7 @@ class Numbers:
         """
         places = tf.expand_dims(at, -1) + tf.range(count)
         there = (places >= 0) & (places < self.size)
-        values = tf.gather(self._bytes, tf.where(there, places, 0))
+        values = tf.gather(self.bytes, tf.where(there, places, 0))
         values = tf.where(there, tf.cast(values, tf.int32), 0)
         powers = tf.constant([256**power for power in range(count)])
         return tf.reduce_sum(values * tf.where(little, powers, powers[::-1]), -1)
@@ -49,7 +49,7 @@ class Numbers:
         end of the file, which is the last place.
         """
         places = tf.range(self.size + 1)
-        lengths = tf.cast(self._bytes, tf.int32)
+        lengths = tf.cast(self.bytes, tf.int32)
         behind = tf.minimum(places + tf.where(lengths > 0, lengths + 1, 0), self.size)
         # Twice as many blocks at every step.
         return tf.while_loop(
@@ -88,6 +88,21 @@ def shape(file: tf.Tensor) -> tf.Tensor:
             lambda: tf.zeros([2], tf.int32),
         ],
     )
+
+
+def scans(file: tf.Tensor) -> tf.Tensor:
+    """How often a JPEG file [] goes through its picture, int32 [].
+
+    A progressive file has some ten scans; one of few bytes takes as long as any other.
+    """
+    read = Numbers(file).bytes
+    count = tf.maximum(tf.size(read) - 4, 0)
+    # ITU-T T.81, B.2.3: the marker SOS, a length of 16 bits and the number of components, of which
+    # the length follows.
+    first, second, high, low, parts = (read[place : place + count] for place in range(5))
+    marked = (first == 0xFF) & (second == 0xDA) & (high == 0)
+    fits = (low == 6 + 2 * parts) & (parts >= 1) & (parts <= 4)
+    return tf.math.count_nonzero(marked & fits, dtype=tf.int32)
 
 
 def first_frame(file: tf.Tensor) -> tf.Tensor:
