@@ -278,7 +278,9 @@ def test_a_large_picture_is_reduced_for_it(served):
 
 def test_what_cannot_be_stylised(served):
     photo, one = assets.SCENE.read_bytes(), tf.io.encode_png(np.zeros((1, 9, 3), np.uint8)).numpy()
+    wide = tf.io.encode_png(np.zeros((1, 3000, 3), np.uint8)).numpy()
     for content, steps, message in (
+        (wide, 0, "its shorter side has fewer than the 16 that conv5_1 takes"),
         (photo, -1, r"steps are 0 to 10000, not\] \[-1\]"),
         (one, 0, "its shorter side has fewer than the 16 that conv5_1 takes"),
         (photo[:999], 0, "Invalid PNG data"),
