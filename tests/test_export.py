@@ -13,7 +13,7 @@ from PIL import Image
 
 from nst_tf import assets
 from nst_tf.apps.main import main
-from nst_tf.errors import ExportError, SettingsError
+from nst_tf.errors import ExportError, PictureError, SettingsError
 from nst_tf.export import card, painter, parity, probe, saved_model, verify, versions
 from nst_tf.network import vgg
 from nst_tf.network.weights import Weights
@@ -279,7 +279,9 @@ def test_a_large_picture_is_reduced_for_it(served):
 
 def test_what_cannot_be_stylised(served):
     photo, one = assets.SCENE.read_bytes(), tf.io.encode_png(np.zeros((1, 9, 3), np.uint8)).numpy()
+    wide = tf.io.encode_png(np.zeros((1, 3000, 3), np.uint8)).numpy()
     for content, steps, message in (
+        (wide, 0, "its shorter side has fewer than the 16 that conv5_1 takes"),
         (photo, -1, r"steps are 0 to 10000, not\] \[-1\]"),
         (one, 0, "its shorter side has fewer than the 16 that conv5_1 takes"),
         (photo[:999], 0, "Invalid PNG data"),
@@ -446,12 +448,21 @@ def test_settings_that_cannot_be_used(tiny_weights, tmp_path):
             "no layer to serve Gram matrices of",
         ),
         ({"layers": []}, "at least one layer"),
+        ({"most_pixels": 0}, "most_pixels is 0"),
+        ({"most_pixels": 50_000}, "most_pixels is 50000: use 65536 or more for a size of 256"),
         ({"layers": ["conv6_1"]}, "no layer 'conv6_1'"),
         ({"layers": ["conv4_2", "block4_conv2"]}, "name conv4_2 twice"),
     ):
         with pytest.raises(SettingsError, match=message):
             saved_model.export(tmp_path / "m", weights=tiny_weights, **options)
     assert not (tmp_path / "m").exists()
+
+
+def test_how_many_pixels_it_takes_is_said_at_export(tiny_weights):
+    servable = saved_model.build(tiny_weights, SHALLOW, 48, "float32", "style", None, 48 * 48)
+    assert servable.grams(tf.zeros([2, 48, 48, 3]))["conv1_1_gram"].shape == (2, 4, 4)
+    with pytest.raises(PictureError, match=r"at most 2304 pixels each; .* \[ 1 49 48  3\]"):
+        servable.grams(tf.zeros([1, 49, 48, 3]))
 
 
 def test_what_a_graph_cannot_do_is_refused_by_name(tiny_weights, tmp_path):

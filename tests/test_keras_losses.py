@@ -232,6 +232,50 @@ def test_targets_of_another_size_are_refused(pictures):
         tf.function(loss, input_signature=[unknown] * 2)(pictures[1][:, :30], pictures[0])
 
 
+def spoilt(value, shape=(2, 8, 8, 3)):
+    pictures = np.full(shape, 0.5, np.float32)
+    pictures[1, 3, 3, 1] = value
+    return pictures
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        *(
+            (spoilt(value), PictureError, r"finite.*in about \[0, 1\].*not: \[1\]")
+            for value in (np.nan, np.inf, -np.inf, 255, -30)
+        ),
+        (np.full((2, 8, 8, 3), 128, np.uint8), PictureError, r"not: \[0 1\]"),
+        (np.full((8, 8, 3), 0.5), PictureError, r"these are \[8, 8, 3\]"),
+        (np.full((2, 8, 8, 1), 0.5), PictureError, r"these are \[2, 8, 8, 1\]"),
+        (np.full((2, 1, 8, 3), 0.5), SettingsError, "too few for conv2_1: it takes at least 2x2"),
+    ],
+)
+def test_what_are_no_pictures_has_no_loss(bad, error, message):
+    """As a picture and as a target, where there was a number before."""
+    good = spoilt(0.5)
+    loss = nst_tf.keras.StyleLoss(style_layers=FEW["style_layers"])
+    for pair in ((good, bad), (bad, good), (bad, bad)):
+        with pytest.raises(error, match=message):
+            loss(*pair)
+    if error is PictureError and bad.shape == good.shape:
+        unknown = tf.TensorSpec([None, None, None, 3])
+        with pytest.raises(tf.errors.InvalidArgumentError, match="finite"):
+            tf.function(loss, input_signature=[unknown] * 2)(good, bad.astype(np.float32))
+
+
+def test_a_fixed_style_has_targets_of_any_kind(painting):
+    loss = nst_tf.keras.StyleLoss(style=painting, style_layers=FEW["style_layers"])
+    assert loss(np.zeros(2), spoilt(0.5)) > 0
+    with pytest.raises(PictureError, match="finite"):
+        loss(np.zeros(2), spoilt(np.nan))
+
+
+def test_no_pictures_have_no_losses():
+    none = np.zeros((0, 8, 8, 3), np.float32)
+    assert nst_tf.keras.PerceptualLoss(reduction="none", **FEW)(none, none).shape == (0,)
+
+
 def test_a_loss_is_made_again_from_its_configuration(pictures):
     loss = nst_tf.keras.PerceptualLoss(style_weight=7.0, scale="published", **FEW)
     again = tf.keras.losses.deserialize(tf.keras.losses.serialize(loss))

@@ -1,6 +1,6 @@
 """What a server may be sent: files as `nst_tf.data` reads them, and what is none, without a crash.
 
-The model is loaded as TF Serving loads it, into a session, which looks at no shape.
+The model is loaded as TF Serving loads it (`served`).
 """
 
 import io
@@ -8,9 +8,9 @@ import io
 import numpy as np
 import pytest
 import rounding
+import served
 import tensorflow as tf
 from PIL import Image
-from tensorflow.core.protobuf import config_pb2
 
 import nst_tf.data
 from nst_tf import assets
@@ -30,31 +30,9 @@ SIZES = (
 @pytest.fixture(scope="module")
 def ask(exported):
     """A signature's outputs for its inputs, `ask(NAME, INPUT=value)`."""
-    v1 = tf.compat.v1
-    session = v1.Session(graph=tf.Graph())
-    with session.graph.as_default():
-        signatures = v1.saved_model.load(session, ["serve"], str(exported)).signature_def
-    calls = {}
-
-    def asked(name, **given):
-        signature = signatures[name]
-        outputs = sorted(signature.outputs)
-        if name not in calls:
-            options = config_pb2.CallableOptions(
-                feed=[signature.inputs[key].name for key in given],
-                fetch=[signature.outputs[key].name for key in outputs],
-            )
-            # `session.run` would compare shapes with the placeholders', which a server does not.
-            calls[name] = session._make_callable_from_options(options)
-        feeds = [
-            np.asarray(value, object if key.endswith("bytes") else None)
-            for key, value in given.items()
-        ]
-        return dict(zip(outputs, calls[name](*feeds), strict=True))
-
-    yield asked
-    calls.clear()
-    session.close()
+    model = served.Served(exported)
+    yield model
+    model.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,24 +57,24 @@ def test_trained_on_and_served_alike(ask, photos, extractor):
     """File to features both ways, in one batch, and the Gram matrices of it."""
     files = [path.read_bytes() for path in sorted(photos.iterdir())]
     batch = next(iter(nst_tf.data.pictures(photos, SIZE).batch(len(SIZES))))
-    served = ask("image_bytes", image_bytes=files)
+    answer = ask("image_bytes", image_bytes=files)
     for name, maps in extractor(batch).items():
-        for ours, theirs in zip(served[name], maps, strict=True):
+        for ours, theirs in zip(answer[name], maps, strict=True):
             # The pixels differ by up to 1e-4 (test_decoding), each after rounding of its own.
             rounding.assert_close(ours, theirs, 1e-3, name)
-    served = ask("image_bytes_grams", image_bytes=files)
+    answer = ask("image_bytes_grams", image_bytes=files)
     grams = next(iter(tf.data.Dataset.from_tensors(batch).apply(nst_tf.data.grams(extractor))))
     for name in SETTINGS.style_layers:
-        rounding.assert_close(served[f"{name}_gram"], grams[name], 1e-3, name)
+        rounding.assert_close(answer[f"{name}_gram"], grams[name], 1e-3, name)
 
 
 def test_the_same_in_its_own_size(ask, photos, extractor):
     for path in (photos / "3.jpg", photos / "5.png"):
         (picture,) = nst_tf.data.pictures(path, None, crop=False).batch(1)
         given = {"image_bytes": [path.read_bytes()]}
-        served = ask("image_bytes_whole", **given)
+        answer = ask("image_bytes_whole", **given)
         for name, maps in extractor(picture).items():
-            rounding.assert_close(served[name], maps, 1e-4, name)
+            rounding.assert_close(answer[name], maps, 1e-4, name)
         assert ask("image_bytes_whole_grams", **given)["conv1_1_gram"].shape == (1, 4, 4)
 
 
@@ -104,6 +82,7 @@ def test_the_card_states_the_rule(exported):
     text = (exported / card.PATH).with_name("README.md").read_text()
     assert "largest middle square" in text and "Lanczos-3" in text and "ICC profile" in text
     assert f"at least {LEAST} x {LEAST} pixels" in text
+    assert "at most 16,777,216 pixels each; files, which are scaled, of 33,554,432" in text
     assert card.read(exported)["least"] == LEAST
 
 
@@ -143,10 +122,16 @@ def test_what_are_no_pictures(ask, name, what):
 
 def test_what_are_no_pictures_elsewhere(ask):
     whole = np.zeros((64, 64, 3), np.uint8)
+    none = np.zeros((0, 2**33, 16, 3), np.float32)
     good, bad = gray(1, 16, 16, 3), spoilt(np.nan)[1:2]
     for name, given, message in (
         ("uint8", {"pictures": whole}, SHAPE % "64 64 3"),
         ("uint8", {"pictures": whole[np.newaxis, :8]}, SHAPE % "1 8 64 3"),
+        (
+            "serving_default",
+            {"pictures": none},
+            r"at most 16777216 pixels each; .*\[0 8589934592 16",
+        ),
         (
             "fixed",
             {"pictures": gray(1, 64, 64, 3)},
@@ -172,6 +157,12 @@ def test_rounding_is_forgiven(ask):
 
 def test_no_pictures_give_no_features(ask):
     assert ask("serving_default", pictures=gray(0, 32, 48, 3))["conv4_2"].shape == (0, 4, 6, 4)
+    # As many pixels as are allowed, and none to look at.
+    assert ask("grams", pictures=gray(0, 2**18, 64, 3))["conv4_1_gram"].shape == (0, 4, 4)
+    large = ask("serving_default", pictures=gray(0, 2**18 + 7, 63, 3))
+    assert {maps.shape[1:3] for maps in large.values()} == {
+        (2**18 + 7 >> halved, 63 >> halved) for halved in range(5)
+    }
     assert ask("uint8", pictures=np.zeros((0, 16, 16, 3), np.uint8))["conv4_2"].shape[0] == 0
     assert ask("grams", pictures=gray(0, 32, 48, 3))["conv4_1_gram"].shape == (0, 4, 4)
     assert ask("image_bytes_grams", image_bytes=[])["conv4_1_gram"].shape == (0, 4, 4)
@@ -186,11 +177,11 @@ def test_what_are_no_files(ask, photos):
     for name, given, message in (
         ("image_bytes", [good, b"no", good, good[:999], b""], r"cut short:\] \[1 3 4\]"),
         ("image_bytes_grams", [b"no", good], r"cut short:\] \[0\]"),
-        ("image_bytes_grams", [b"no"], "Unknown image file format"),
+        ("image_bytes_grams", [b"no"], "this one is none of them"),
         ("image_bytes", good, r"files \[batch\]; these are\] \[\]"),
         ("image_bytes_whole", [good, good], r"send one file, not\] \[2\]"),
         ("image_bytes_whole", [small], SHAPE % f"1 {LEAST} 7 3"),
-        ("image_bytes_whole", [b"no"], "Unknown image file format"),
+        ("image_bytes_whole", [b"no"], "this one is none of them"),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             ask(name, image_bytes=given)

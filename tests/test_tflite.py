@@ -73,6 +73,19 @@ def test_the_card_says_what_cannot_be_converted(version):
     assert "| `grams` | " in text.split("## TFLite")[1]
 
 
+def test_they_refuse_nothing_and_the_card_says_so(version):
+    signature = tflite.load(tflite.path_of(version, "float32"))["serving_default"]
+    for bad in (
+        np.full((1, 24, 24, 3), 256, np.float32),
+        np.full((1, 24, 24, 3), np.nan, np.float32),
+        np.full((1, 24, 24, 1), 0.5, np.float32),
+        np.full((1, 1, 1, 3), 0.5, np.float32),
+    ):
+        assert signature(pictures=bad)["conv1_1"].shape[:3] == bad.shape[:3]
+    text = (version / card.PATH).with_name("README.md").read_text()
+    assert "conversion leaves every check out" in text.split("## TFLite")[1]
+
+
 def test_operations_that_tflite_has_not_are_said(tmp_path):
     """Such as eigenvalues, of Wasserstein distances; the rest is there."""
     square = tf.TensorSpec([2, 2], tf.float32, "square")

@@ -46,6 +46,13 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "size", 256, "Pixels of the fixed-size signature and of decoded files.", flag_values=values
     )
+    flags.DEFINE_integer(
+        "most_pixels",
+        2**24,
+        "Height times width of a picture that the network sees; what has more, or is a file whose "
+        "header says so, is refused.",
+        flag_values=values,
+    )
     one_of(
         "dtype",
         "float32",
@@ -93,6 +100,7 @@ def main(argv: list[str]) -> int:
         dtype=values.dtype,
         warmup=serving.can_write_warmup(),
         with_tflite=values.tflite,
+        most_pixels=values.most_pixels,
     )
     print(version)
     if not serving.can_write_warmup():

@@ -68,6 +68,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "size": f"{card['size']} pixels, of `fixed` and of decoded files",
         "made by": f"nst_tf {card['nst_tf']}, TensorFlow {card['tensorflow']}",
     }
+    files = card["most_pixels_of_files"]
     lines = ["# A feature model of nst_tf", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     lines += ["", "| signature | inputs | largest relative error |", "| --- | --- | --- |"]
@@ -84,9 +85,11 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "",
         FILES,
         "",
-        f"Pictures are at least {card['least']} x {card['least']} pixels. What is no batch of "
-        "pictures in [0, 1] is an error (InvalidArgument) that says so, and files that cannot be "
-        "decoded one that names their places in the batch.",
+        f"Pictures are at least {card['least']} x {card['least']} pixels, and of at most "
+        f"{card['most_pixels']:,} pixels each; files, which are scaled, of {files:,}. What is no "
+        "batch of pictures in [0, 1] is an error (InvalidArgument) that says so, and files that "
+        "cannot be decoded, or promise more, one that names their places in the batch: an error, "
+        "since a mask beside the outputs goes unseen by who does not ask for it.",
     ]
     if "tflite" in card:
         lines += ["", "## TFLite", "", *_of_tflite(card["tflite"])]
@@ -113,7 +116,7 @@ def _run(settings: Mapping[str, Any], scales: list[int]) -> str:
 
 
 def _of_tflite(told: Mapping[str, Any]) -> list[str]:
-    """Of the files' own errors, and of signatures that are not in them."""
+    """Of the files' own errors, of signatures that are not in them, and of what they do not say."""
     precisions = list(told["parity"])
     files = " | ".join(f"`tflite/{precision}.tflite`" for precision in precisions)
     lines = [f"| signature | {files} |", "| --- " * (1 + len(precisions)) + "|"]
@@ -121,4 +124,10 @@ def _of_tflite(told: Mapping[str, Any]) -> list[str]:
         errors = " | ".join(f"{told['parity'][precision][name]:.1e}" for precision in precisions)
         lines.append(f"| `{name}` | {errors} |")
     lines += [f"| `{name}` | cannot be converted: {why} |" for name, why in told["without"].items()]
+    lines += [
+        "",
+        "TFLite has no way to refuse: conversion leaves every check out. These files answer "
+        "pictures in another range, not finite, of one channel or too small as if they were right, "
+        "and what has more or fewer axes is the interpreter's own error: look at pictures before.",
+    ]
     return lines

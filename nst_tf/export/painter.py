@@ -22,7 +22,7 @@ from nst_tf.losses.border import Model
 from nst_tf.losses.statistics import Nest
 from nst_tf.network.compiled import any_size, compiled
 from nst_tf.optimizers.base import Evaluate
-from nst_tf.pictures import initial, scaling, views
+from nst_tf.pictures import checks, initial, scaling, views
 from nst_tf.recipe import choices, layers
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent, finish, inputs, schedule
@@ -204,14 +204,14 @@ class Painter:
         ]
         furthest = views.smallest(settings.stroke_sizes)
         enough = tf.minimum(sides[0], furthest * sides[1]) >= float(least)
-        tf.debugging.assert_equal(
+        # All that the network sees is scaled by what comes of it, and so waits for the check.
+        return checks.once(
+            tf.argmax(enough, output_type=tf.int32),
             enough[-1],
-            True,
             f"the content image or the style image is too narrow: scaled to the size of the run, "
             f"{self._scales[-1]} pixels, its shorter side has fewer than the {least} that "
             f"{deepest} takes",
         )
-        return tf.argmax(enough, output_type=tf.int32)
 
     def _limits(self, steps: tf.Tensor) -> tf.Tensor:
         """How many iterations each scale gets, int32 [scales]."""

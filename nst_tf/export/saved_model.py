@@ -13,12 +13,12 @@ import tensorflow as tf
 from nst_tf import assets
 from nst_tf.errors import ExportError, SettingsError
 from nst_tf.export import card, painter, parity, probe, serving, tflite, versions
-from nst_tf.export.servable import KINDS, Servable
+from nst_tf.export.servable import KINDS, MOST_PIXELS, Servable
 from nst_tf.losses import statistics
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
-from nst_tf.pictures import images
+from nst_tf.pictures import decoding, images
 from nst_tf.recipe import choices, presets
 from nst_tf.recipe import layers as layers_module
 from nst_tf.recipe.settings import Settings
@@ -34,11 +34,12 @@ def build(
     dtype: str,
     what: str,
     layers: Sequence[str] | None,
+    most_pixels: int = MOST_PIXELS,
 ) -> Servable:
     """The servable that `export` saves."""
     wanted = _wanted(settings, what, layers)
     model = feature_model(weights, settings, dtype, wanted)
-    return Servable(model, settings, size, layers)
+    return Servable(model, settings, size, layers, most_pixels)
 
 
 def _wanted(settings: Settings, what: str, layers: Sequence[str] | None) -> list[str]:
@@ -60,6 +61,7 @@ def export(
     dtype: str = "float32",
     warmup: bool = False,
     with_tflite: bool = False,
+    most_pixels: int = MOST_PIXELS,
 ) -> Path:
     """Writes the feature model as the next version of the SavedModel `out`.
 
@@ -78,6 +80,8 @@ def export(
       warmup: whether requests are written that a server answers before it says it is ready.
       with_tflite: whether TFLite files are written into the version's folder, too (`tflite`); the
         model card says which signatures they lack.
+      most_pixels: height times width of a picture that the network sees, at most; of more, also
+        where a file's header promises them, the model says so and does nothing.
 
     Returns:
       The version's folder.
@@ -102,8 +106,13 @@ def export(
     for field in ("optimizer", "style_loss", "init"):
         if not isinstance(getattr(settings, field), str):
             raise ExportError(f"{field} is an object of yours, which a card cannot tell: name one")
-    if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
-        raise SettingsError(f"size is {size!r}: use a number of pixels such as 256")
+    for name, count in (("size", size), ("most_pixels", most_pixels)):
+        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
+            raise SettingsError(f"{name} is {count!r}: use a number of pixels such as 256")
+    if most_pixels < size * size:
+        raise SettingsError(
+            f"most_pixels is {most_pixels}: use {size * size} or more for a size of {size}"
+        )
     layers = None if layers is None else layers_module.distinct(layers)
     if what != "features" and not (layers or settings.style_layers):
         raise SettingsError("no layer to serve Gram matrices of: name style layers, or layers")
@@ -114,13 +123,15 @@ def export(
     if what == "all":
         painter.check(settings, int(size))  # before any work
     network = weights_module.load(presets.network(settings.preset, weights))
-    servable = build(network, settings, size, dtype, what, layers)
+    servable = build(network, settings, size, dtype, what, layers, most_pixels)
     made = {
         "nst_tf": __version__,
         "tensorflow": tf.__version__,
         "what": what,
         "size": size,
         "least": servable.least,
+        "most_pixels": most_pixels,
+        "most_pixels_of_files": decoding.MOST_PIXELS,
         "files": card.FILES,
         "dtype": dtype,
         "settings": settings.asdict(),

@@ -15,12 +15,15 @@ from nst_tf.export.painter import Painter
 from nst_tf.losses.border import seen_by
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.losses.terms import of_maps, total, weights_of
+from nst_tf.network import no_pictures
 from nst_tf.pictures import checks, decoding
 from nst_tf.recipe import layers as layers_module
 from nst_tf.recipe.settings import Settings
 
 #: Of a served run: what a client asks for by mistake must not take days and all memory.
 MOST_STEPS = 10_000
+#: Of each picture that the network sees, by default: 4096 x 4096, which with VGG19 takes 10 GB.
+MOST_PIXELS = 2**24
 #: What can be exported: feature maps, their statistics and losses, or both.
 KINDS = ("features", "style", "all")
 
@@ -37,6 +40,7 @@ class Servable(tf.train.Checkpoint):
       size: height and width in pixels of the fixed-size signature, and of decoded pictures.
       layers: whose feature maps and Gram matrices are served; None for the layers of `settings`,
         Gram matrices of its style layers.
+      most_pixels: of each picture that the network sees, at most.
     """
 
     def __init__(
@@ -45,17 +49,19 @@ class Servable(tf.train.Checkpoint):
         settings: Settings,
         size: int,
         layers: Sequence[str] | None = None,
+        most_pixels: int = MOST_PIXELS,
     ) -> None:
         super().__init__()
         # A function, which TensorFlow does not look into: Keras 3 wraps its variables, and of a
         # model the wrappers would be saved as more variables, beside what they wrap. A server
         # restores those, and not the ones that the signatures read.
         network = tf.function(model, autograph=False)  # traced once for all signatures
-        self._model = lambda pictures: network(pictures)
         self.size, self._settings = size, settings
         needs = model.get_layer("preprocessing").needs
+        self._most = most_pixels
         #: The smallest height and width of a picture, in pixels.
         self.least = layers_module.smallest_size(map(layers_module.parse, needs))
+        self._model = no_pictures.allowed(lambda pictures: network(pictures), self.least)
         self._features = tuple(layers or settings.layers)
         self._statistics = tuple(layers or settings.style_layers)
         # Of TensorFlow Hub's convention. In a tf.Module it is a property, which is not saved.
@@ -82,14 +88,15 @@ class Servable(tf.train.Checkpoint):
         if kind != "style":
             served["serving_default"] = _serve(self, pictures)
             served["fixed"] = _serve(
-                lambda pictures: self(checks.shaped(pictures, self.least, self.size)), fixed
+                lambda pictures: self(checks.shaped(pictures, self.least, self._most, self.size)),
+                fixed,
             )
             served["uint8"] = _serve(lambda pictures: self(decoding.unit(pictures)), whole)
             served["image_bytes"] = _serve(
                 lambda image_bytes: self(self.decode(image_bytes)), encoded
             )
             served["image_bytes_whole"] = _serve(
-                lambda image_bytes: self(decoding.whole(image_bytes)), encoded
+                lambda image_bytes: self(decoding.whole(image_bytes, self._most)), encoded
             )
         if kind != "features":
             served["grams"] = _serve(self.grams, pictures)
@@ -97,7 +104,7 @@ class Servable(tf.train.Checkpoint):
                 lambda image_bytes: self.grams(self.decode(image_bytes)), encoded
             )
             served["image_bytes_whole_grams"] = _serve(
-                lambda image_bytes: self.grams(decoding.whole(image_bytes)), encoded
+                lambda image_bytes: self.grams(decoding.whole(image_bytes, self._most)), encoded
             )
             other = tf.TensorSpec([None, None, None, 3], tf.float32, "others")
             served["style_loss"] = _serve(self.style_loss, pictures, other)
@@ -161,7 +168,7 @@ class Servable(tf.train.Checkpoint):
 
     def _checked(self, pictures: tf.Tensor) -> tf.Tensor:
         """The pictures, once they have been looked at."""
-        return checks.in_unit(checks.shaped(pictures, self.least))
+        return checks.in_unit(checks.shaped(pictures, self.least, self._most))
 
 
 def _serve(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:

@@ -67,5 +67,6 @@ def verify(
         served = dict(np.load(results))
     settings = Settings(**made["settings"])
     what, layers = made["what"], made["layers"]
-    servable = saved_model.build(network, settings, made["size"], "float32", what, layers)
+    most = made.get("most_pixels", images.MAX_SIZE**2)  # before 0.2.0 there was no such limit
+    servable = saved_model.build(network, settings, made["size"], "float32", what, layers, most)
     return parity.errors(str(version), served, parity.expected(servable, what, encoded))

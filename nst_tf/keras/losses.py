@@ -4,6 +4,10 @@ Johnson, Alahi and Fei-Fei, arXiv:1603.08155, section 3.2: a network that makes 
 on how different they look, not on how different their pixels are. The gradient flows through the
 fixed feature model, which is computed in float32 whatever the trained model's policy.
 
+Pictures and their targets are looked at as those of a `FeatureExtractor` are (`checks.of_scale`):
+what is not finite, on another scale than [0, 1], of other channels or too small is a PictureError
+or SettingsError, where only a graph's run tells it an InvalidArgumentError of the same words.
+
 **Scale.** Published losses are as large as 1e10, and half precision, whose gradients Keras
 multiplies by 2^15 besides, ends at 65504. So a loss here is L / L_0 by default, where L is the
 published one and L_0 a constant: L of a picture without any feature, where all feature maps are 0,
@@ -42,10 +46,12 @@ from nst_tf.losses.terms import (
     tv_terms,
     weights_of,
 )
+from nst_tf.network import no_pictures
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
-from nst_tf.pictures import images
+from nst_tf.pictures import checks, images
 from nst_tf.recipe import choices, presets
+from nst_tf.recipe import layers as layers_module
 from nst_tf.recipe import overrides as kinds_of_fields
 
 #: Pixels of the longer side of the package's pictures, which L_0 is measured of.
@@ -99,8 +105,10 @@ class _Loss(tf.keras.losses.Loss):
             statistics.named(settings.style_loss)  # is it one of pictures alone?
         wanted = [key for kind in self._kinds for key in by_kind.get(kind, ())]
         numbers = weights_module.load(weights, seed=settings.seed)
+        self._needs = [layers_module.parse(key) for key in dict.fromkeys(wanted)]
         model = feature_model(numbers, settings, wanted=list(dict.fromkeys(wanted)))
-        self._model = seen_by(model, settings)
+        smallest = layers_module.smallest_size(self._needs)
+        self._model = seen_by(no_pictures.allowed(model, smallest), settings)
         self._style = self._fixed(style, overrides)
         self._unit = self._blank() if scale == "normalised" else 1.0
 
@@ -111,11 +119,14 @@ class _Loss(tf.keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Float32 [batch]."""
-        made, others = tf.cast(y_pred, tf.float32), tf.cast(y_true, tf.float32)
-        # Of the targets, statistics alone may be of pictures of another size; or of none of them.
+        made, others = self._seen(y_pred), y_true
+        compared = [kind for kind in self._kinds if kind != "style" or not self._style]
+        # With a fixed style alone the targets may be anything.
+        if set(compared) - {"tv"}:
+            others = self._seen(y_true)
+        # Of the targets, statistics alone may be of pictures of another size.
         if set(self._kinds) & {"content", "structure", "laplacian"}:
             made, others = _alike(made, others)
-        compared = [kind for kind in self._kinds if kind != "style" or not self._style]
         targets: dict[str, Mapping[str, Nest]] = {}
         if set(compared) & {"content", "structure", "style"}:
             maps = self._model(tf.stop_gradient(others))
@@ -124,6 +135,10 @@ class _Loss(tf.keras.losses.Loss):
             targets["style"] = tf.nest.map_structure(tf.convert_to_tensor, self._style)
         lines = laplacian(tf.stop_gradient(others)) if "laplacian" in compared else None
         return self._summed(targets, self._model(made), made, lines) / self._unit
+
+    def _seen(self, pictures: tf.Tensor) -> tf.Tensor:
+        """Float32, once they have been looked at: of 0-255 the loss would be a number, too."""
+        return tf.cast(checks.of_scale(pictures, self._needs), tf.float32)
 
     def _summed(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import Self, Unpack
 
-from nst_tf.network import vgg
+from nst_tf.network import no_pictures, vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
 from nst_tf.network.weights import Weights
@@ -90,8 +90,10 @@ class FeatureExtractor(tf.keras.Model):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(inputs, (tf.Tensor, tf.Variable, np.ndarray)):  # not a model's placeholder
-            needs = self.get_layer("preprocessing").needs
-            inputs = checks.of_scale(inputs, [layers_module.parse(key) for key in needs])
+            needs = [layers_module.parse(key) for key in self.get_layer("preprocessing").needs]
+            inputs = checks.of_scale(inputs, needs)
+            call, least = super().__call__, layers_module.smallest_size(needs)
+            return no_pictures.allowed(lambda some: call(some, *args, **kwargs), least)(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

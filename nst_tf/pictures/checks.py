@@ -43,15 +43,16 @@ def once(value: tf.Tensor, condition: tf.Tensor, *said: Any) -> tf.Tensor:
         return tf.identity(value)
 
 
-def shaped(pictures: tf.Tensor, least: int, size: int | None = None) -> tf.Tensor:
+def shaped(pictures: tf.Tensor, least: int, most: int, size: int | None = None) -> tf.Tensor:
     """The pictures, if they are [batch, height, width, 3], `least` pixels or more a side.
 
     Args:
       pictures: of any type and, whatever a signature declares, of any shape.
       least: the smallest height and width.
+      most: the largest product of the two.
       size: the only height and width, in place of that.
     """
-    shape = tf.shape(pictures)
+    shape = tf.shape(pictures, tf.int64)  # of no pictures, a side may be of any length
     side = r"\d+" if size is None else size
     # As text: TensorFlow believes the rank that a signature declares, and would fold a check of it;
     # a server feeds what it is sent.
@@ -60,12 +61,14 @@ def shaped(pictures: tf.Tensor, least: int, size: int | None = None) -> tf.Tenso
     sizes = (
         f"of at least {least} x {least} pixels" if size is None else f"of {size} x {size} pixels"
     )
-    return once(
+    pictures = once(
         pictures,
         fits & (tf.reduce_min(shape[1:3]) >= least),
         f"pictures are [batch, height, width, 3], {sizes}; these are",
         shape,
     )
+    few = tf.reduce_prod(tf.cast(shape[1:3], tf.float64)) <= most
+    return once(pictures, few, f"pictures have at most {most} pixels each; these are", shape)
 
 
 def in_unit(pictures: tf.Tensor) -> tf.Tensor:

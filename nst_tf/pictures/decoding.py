@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from nst_tf.pictures import checks, exif
+from nst_tf.pictures import checks, exif, headers
 
 #: Files of a batch that are decoded at once, on as many threads as there are.
 _AT_ONCE = 8
+#: Of a file's picture, looked at before it is decoded: 8192 x 4096, in the works 1 GiB at most.
+MOST_PIXELS = 2**25
 
 
 def squares(files: tf.Tensor, size: int) -> tf.Tensor:
     """Files [batch] to pictures [batch, size, size, 3]: of each its largest middle square.
 
-    Each is decoded on its own; where some are no pictures, the error (in a graph InvalidArgument)
-    names their places in the batch. A mask in place of it would go unseen by whoever does not ask.
+    Each is decoded on its own, if it has `MOST_PIXELS` at most; where some are no such pictures,
+    the error (in a graph InvalidArgument) names their places in the batch. A mask in place of it
+    would go unseen by whoever does not ask.
     """
     files = checks.listed(files)
     # Of one file alone the decoder's own error says enough, and a pipeline takes milliseconds.
@@ -30,20 +33,20 @@ def squares(files: tf.Tensor, size: int) -> tf.Tensor:
     )
 
 
-def whole(files: tf.Tensor) -> tf.Tensor:
-    """One file [1] to its picture [1, height, width, 3], of its own size."""
+def whole(files: tf.Tensor, most: int = MOST_PIXELS) -> tf.Tensor:
+    """One file [1] to its picture [1, height, width, 3], of its own size, `most` pixels or less."""
     files = checks.once(
         checks.listed(files),
         tf.equal(tf.size(files), 1),
         "pictures of their own size come one at a time: send one file, not",
         tf.size(files),
     )
-    return decoded(files[0])[tf.newaxis]
+    return decoded(files[0], most)[tf.newaxis]
 
 
-def decoded(file: tf.Tensor) -> tf.Tensor:
-    """A file [] to its picture [height, width, 3], of its own size."""
-    return unit(_pixels(file))
+def decoded(file: tf.Tensor, most: int = MOST_PIXELS) -> tf.Tensor:
+    """A file [] to its picture [height, width, 3], of its own size, `most` pixels or less."""
+    return unit(_pixels(file, min(most, MOST_PIXELS)))
 
 
 def _each(files: tf.Tensor, size: int) -> tf.Tensor:
@@ -68,7 +71,8 @@ def _each(files: tf.Tensor, size: int) -> tf.Tensor:
     return checks.once(
         pictures[:-1],
         tf.equal(tf.size(bad), 0),
-        "files are JPEG, PNG, GIF or BMP; at these places of the batch, from 0, not or cut short:",
+        f"files are JPEG, PNG, GIF or BMP, of at most {MOST_PIXELS} pixels; at these places of the "
+        "batch, from 0, not or cut short:",
         bad,
     )
 
@@ -90,30 +94,53 @@ def _cover(pixels: tf.Tensor, size: int) -> tf.Tensor:
     return tf.clip_by_value(tf.ensure_shape(square, [size, size, 3]) / 255, 0.0, 1.0)
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-def _pixels(file: tf.Tensor) -> tf.Tensor:
-    """A file [] to uint8 [height, width, 3], as it is meant to be looked at."""
+@tf.function(
+    input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)], autograph=False
+)
+def _pixels(file: tf.Tensor, most: int | tf.Tensor = MOST_PIXELS) -> tf.Tensor:
+    """A file [] to uint8 [height, width, 3], as it is meant to be looked at.
+
+    In a graph, InvalidArgument says that it is no picture, or one of more than `most` pixels.
+    """
+    kind = headers.kind(file)
+    known = "files are JPEG, PNG, GIF or BMP; this one is none of them, of length in bytes"
+    file = checks.once(file, kind != headers.NONE, known, tf.strings.length(file))
+    shape = headers.shape(file)
+    pixels = tf.reduce_prod(tf.cast(shape, tf.int64))
+    fits = (tf.reduce_min(shape) > 0) & (pixels <= most)
+    said = "the most pixels of a file's picture, and the height and width that this one promises:"
+    file = checks.once(file, fits, said, most, shape)
 
     def jpeg() -> tf.Tensor:
+        scans, said = headers.scans(file), "the most scans of a JPEG file, and those of this one:"
+        once = checks.once(file, scans <= headers.MOST_BLOCKS, said, headers.MOST_BLOCKS, scans)
         # TensorFlow's default is fast, and up to 18 levels from what other programs see.
-        pixels = tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
+        pixels = tf.io.decode_jpeg(once, channels=3, dct_method="INTEGER_ACCURATE")
         return exif.upright(pixels, exif.orientation(file))
 
     def png() -> tf.Tensor:
-        pixels = tf.cast(tf.io.decode_png(file, channels=4), tf.float32)
+        pixels = tf.io.decode_png(file, channels=4)
         colour, alpha = pixels[..., :3], pixels[..., 3:]
         # Where a file of fewer than 8 bits has no alpha, TensorFlow fills in a number of that many.
-        bits = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 24, 1), tf.uint8)[0], tf.float32)
-        none = (bits < 8) & tf.reduce_all(alpha == 2.0**bits - 1)
-        alpha = tf.where(none, 255.0, alpha)
-        return tf.cast(tf.round((colour * alpha + 255 * (255 - alpha)) / 255), tf.uint8)
+        bits = tf.minimum(headers.Numbers(file)(tf.constant(24), 1), 8)
+        filled = tf.cast(tf.bitwise.left_shift(1, bits) - 1, tf.uint8)
+        opaque = tf.reduce_all(alpha == filled) | tf.reduce_all(alpha == 255)
+        return tf.cond(opaque, lambda: colour, lambda: _on_white(colour, alpha))
 
-    def other() -> tf.Tensor:
+    def gif() -> tf.Tensor:
+        return tf.io.decode_gif(headers.first_frame(file))[0]
+
+    def bmp() -> tf.Tensor:
         return tf.io.decode_image(file, channels=3, expand_animations=False)
 
-    is_png = tf.equal(tf.strings.substr(file, 0, 4), b"\x89PNG")
-    pixels = tf.cond(tf.io.is_jpeg(file), jpeg, lambda: tf.cond(is_png, png, other))
-    return tf.ensure_shape(pixels, [None, None, 3])
+    return tf.ensure_shape(tf.switch_case(kind, [jpeg, png, gif, bmp]), [None, None, 3])
+
+
+def _on_white(colour: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+    """Colours, uint8 [height, width, 3], with the transparency [height, width, 1], on white."""
+    # At most 255 · 255 + 127, which 16 bits hold.
+    colour, alpha = tf.cast(colour, tf.uint16), tf.cast(alpha, tf.uint16)
+    return tf.cast((colour * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
 
 
 def unit(pixels: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from nst_tf.pictures import headers
+
 _APP0, _APP1, _APP15, _COMMENT = 0xFFE0, 0xFFE1, 0xFFEF, 0xFFFE
 _EXIF = int.from_bytes(b"Exif", "big")
 _LITTLE_ENDIAN = int.from_bytes(b"II", "big")
@@ -19,17 +21,7 @@ def orientation(file: tf.Tensor) -> tf.Tensor:
 
     Whatever the bytes are, it ends and reads none beyond them.
     """
-    read = tf.io.decode_raw(tf.strings.join([file, b"\0"]), tf.uint8)  # one byte at least
-    size = tf.size(read)
-
-    def number(at: tf.Tensor, count: int, little: tf.Tensor | bool = False) -> tf.Tensor:
-        """The number of `count` bytes at each place; of bytes that are not there, 0."""
-        places = tf.expand_dims(at, -1) + tf.range(count)
-        there = (places >= 0) & (places < size)
-        values = tf.gather(read, tf.where(there, places, 0))
-        values = tf.where(there, tf.cast(values, tf.int32), 0)
-        powers = tf.constant([256**power for power in range(count)])
-        return tf.reduce_sum(values * tf.where(little, powers, powers[::-1]), -1)
+    number = headers.Numbers(file)
 
     def is_exif(at: tf.Tensor) -> tf.Tensor:
         return (number(at, 2) == _APP1) & (number(at + 4, 4) == _EXIF)
@@ -39,7 +31,12 @@ def orientation(file: tf.Tensor) -> tf.Tensor:
         skipped = (marker >= _APP0) & (marker <= _APP15) | (marker == _COMMENT)
         return skipped & ~is_exif(at)
 
-    at = tf.while_loop(goes_on, lambda at: [at + 2 + number(at + 2, 2)], [tf.constant(2)])[0]
+    at = tf.while_loop(
+        goes_on,
+        lambda at: [at + 2 + number(at + 2, 2)],
+        [tf.constant(2)],
+        maximum_iterations=headers.MOST_BLOCKS,
+    )[0]
     start = at + 10
     little = number(start, 2) == _LITTLE_ENDIAN
     directory = start + number(start + 4, 4, little)
