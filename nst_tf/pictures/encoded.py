@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from nst_tf import memory_at_hand, reading
 from nst_tf.errors import PictureError
 
 #: Beyond this many pixels a side no format here holds a picture; most stop far below.
 MAX_SIZE = 100_000
-#: From so many pixels on a picture is large: a JPEG is decoded at a fraction where that is enough,
-#: and others must hold some bytes for their pixels.
+#: From so many pixels on a picture is large: it is reduced before it is scaled, and its file must
+#: hold some bytes for its pixels.
 _LARGE = 32_000_000
 #: Pixels that a byte of a large file may stand for. Flat colour comes to 340 in PNG, a photo to 50.
 _PIXELS_A_BYTE = 1000
@@ -44,8 +44,8 @@ def decoded(data: bytes, what: str, size: int | None, ground: str) -> Image.Imag
     Args:
       data: the file.
       what: it is called in errors.
-      size: the longer side in pixels that it will be scaled to, None to be kept. A large JPEG is
-        decoded at a half, a quarter or an eighth, if that still has twice as many.
+      size: the longer side in pixels that it will be scaled to, None to be kept. What is large is
+        reduced to a whole fraction that still has twice as many: a JPEG as it is decoded.
       ground: what transparency is laid on, white or black.
 
     Raises:
@@ -56,15 +56,14 @@ def decoded(data: bytes, what: str, size: int | None, ground: str) -> Image.Imag
     with _one_line(what):
         Image.init()
         formats = [name for name in Image.OPEN if name not in _LEFT_OUT]
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            _check_size(image, len(data), what)
-            pixels = image.width * image.height
-            if size is not None and pixels > _LARGE:
-                scale = 2 * size / max(image.size)
-                image.draft(None, tuple(round(scale * side) for side in image.size))
-            # A progressive JPEG is kept whole, as coefficients, whatever is made of it.
-            kept = 6 * pixels if image.info.get("progressive") else 0
-            return _converted(image, what, size, ground, kept)
+        image = Image.open(io.BytesIO(data), formats=formats)
+        _check_size(image, len(data), what)
+        pixels = image.width * image.height
+        if (times := _reducible(image, size)) > 1:
+            image.draft(None, (image.width // times, image.height // times))
+        # A progressive JPEG is kept whole, as coefficients, whatever is made of it.
+        kept = 6 * pixels if image.info.get("progressive") else 0
+        return _converted(image, what, size, ground, kept)
 
 
 def converted(image: Image.Image, what: str, size: int | None, ground: str) -> Image.Image:
@@ -143,7 +142,8 @@ def _converted(
     check_memory(what, kept + image.width * image.height * _bytes_a_pixel(image, size))
     image.load()
     profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         return image
     if image.mode.startswith("I"):
@@ -152,7 +152,15 @@ def _converted(
     image = _to_srgb(image, profile)
     if alpha is not None:
         image = Image.composite(image, Image.new("RGB", image.size, ground), alpha)
-    return image
+    times = _reducible(image, size)
+    return image.reduce(times) if times > 1 else image
+
+
+def _reducible(image: Image.Image, size: int | None) -> int:
+    """How many pixels of a large image, each way, can be one where it will be scaled to `size`."""
+    if size is None or image.width * image.height <= _LARGE:
+        return 1
+    return max(image.size) // (2 * size)
 
 
 def _bytes_a_pixel(image: Image.Image, size: int | None) -> int:
@@ -162,7 +170,7 @@ def _bytes_a_pixel(image: Image.Image, size: int | None) -> int:
     """
     gray = 24 if image.mode.startswith("I") else 0
     alpha = 9 if image.has_transparency_data else 0
-    # As floats all three channels, or one after the other to be scaled.
+    # As floats all three channels; to be scaled one after the other, or after they are reduced.
     floats = 13 if size is None or size >= max(image.size) else 5
     return max(4 + gray, 8 + alpha, 4 + floats)
 
@@ -209,4 +217,4 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             converted = None
         if converted is not None:
             return converted
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would be a copy
