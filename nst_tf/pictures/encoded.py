@@ -164,15 +164,16 @@ def _reducible(image: Image.Image, size: int | None) -> int:
 
 
 def _bytes_a_pixel(image: Image.Image, size: int | None) -> int:
-    """What is taken at most for a pixel, from its decoding to floats.
+    """What is taken for a pixel, from its decoding to floats; a test measures it.
 
-    Pillow holds 4 bytes for every mode of colour, and two images while it makes one of the other.
+    Pillow holds 4 bytes for a pixel of colour, and two images while it makes one of the other.
     """
-    gray = 24 if image.mode.startswith("I") else 0
-    alpha = 9 if image.has_transparency_data else 0
-    # As floats all three channels; to be scaled one after the other, or after they are reduced.
-    floats = 13 if size is None or size >= max(image.size) else 5
-    return max(4 + gray, 8 + alpha, 4 + floats)
+    held = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;") else 4)
+    whole = size is None or size >= max(image.size)
+    # As floats all three channels are wanted, or one after the other to be scaled.
+    floats = 0 if _reducible(image, size) > 1 else 13 if whole else 10
+    alpha, gray = 18 * image.has_transparency_data, 20 * image.mode.startswith("I")
+    return held + max(4, alpha, gray, floats + (0 if image.mode == "RGB" else 4))
 
 
 def _gray_of_8_bits(image: Image.Image, tags: Any, what: str) -> Image.Image:

@@ -37,6 +37,9 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 #: Bytes that are taken from a file object at once.
 _PIECE = 1 << 20
 
+#: Rows that are made floats at once.
+_ROWS = 256
+
 #: Pixels a side that a picture may have.
 MAX_SIZE = encoded.MAX_SIZE
 
@@ -259,15 +262,25 @@ def _from_pil(image: Image.Image, what: str, size: int | None) -> np.ndarray:
     if image.mode == "F":
         return _scaled(_from_array(np.asarray(image, np.float32), what), what, size)
     height, width = _scaled_size(image.height, image.width, what, size)
+    if (width, height) == image.size:
+        return _floats(image)
     picture = np.empty((height, width, 3), np.float32)
     # One after the other: floats of all the channels of a large picture, before it is scaled, would
     # be gigabytes.
     for channel in range(3):
-        values = np.array(image.getchannel(channel), np.float32)
-        values /= 255
-        same = values.shape == (height, width)
-        picture[..., channel] = values if same else _plane(values, height, width)
+        plane = _floats(image.getchannel(channel))
+        picture[..., channel] = _plane(plane, height, width)
     return np.clip(picture, 0, 1, out=picture)
+
+
+def _floats(image: Image.Image) -> np.ndarray:
+    """An image of 8 bits as float32 in [0, 1], some rows at once: Pillow copies what it gives."""
+    array = np.empty((image.height, image.width, len(image.getbands())), np.float32)
+    for top in range(0, image.height, _ROWS):
+        rows = array[top : top + _ROWS]
+        part = np.asarray(image.crop((0, top, image.width, top + len(rows))))
+        np.divide(part.reshape(rows.shape), np.float32(255), out=rows)
+    return array.squeeze(-1) if array.shape[-1] == 1 else array
 
 
 def _scaled(picture: np.ndarray, what: str, size: int | None) -> np.ndarray:
