@@ -176,7 +176,7 @@ def wrong(files: dict[str, bytes], draw: random.Random) -> Iterator[File]:
         for number in range(12):
             yield f"{stem}-turned-{number}.{suffix}", flipped(data, draw)
         if name.startswith("picture"):
-            yield f"{stem}-as.{draw.choice(['png', 'jpg', 'tif', 'h5', 'txt'])}", data
+            yield f"{stem}-{suffix}-as.{draw.choice(['png', 'jpg', 'tif', 'h5', 'txt'])}", data
         if suffix == "json":
             for number, other in enumerate((None, [], {}, "x", -1, 1e999, 10**400, True, [[{}]])):
                 for key, value in _replaced(json.loads(data), other):
