@@ -11,8 +11,8 @@ ROOT = Path(nst_tf.__file__).parent
 
 #: From left to right. What stands in one line knows nothing of the others there.
 ROOMS = [
-    {"errors", "version", "assets", "registration"},
-    {"files", "recipe", "classical"},
+    {"errors", "version", "assets", "registration", "memory_at_hand"},
+    {"files", "reading", "recipe", "classical"},
     {"pictures", "optimizers"},
     {"network", "page"},
     {"losses"},

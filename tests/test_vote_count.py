@@ -72,7 +72,7 @@ def changed(**changes):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        (["no json"], "answers-0.json is no file of answers that a page of nst-tf vote gave"),
+        (["no json"], "answers-0.json is not JSON: Expecting value"),
         (["[]"], "is no file of answers"),
         (['{"methods": ["a", "b"]}'], "is no file of answers"),
         ([{**votes(), "methods": ["gatys"]}], "is no file of answers"),

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from absl import flags
 
-from nst_tf.errors import NSTError
+from nst_tf.errors import NSTError, one_line
 
 #: Exit codes: as usual for wrong usage or input, and for a program that SIGINT ended (128 + 2).
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -24,6 +24,9 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 class UsageError(Exception):
     """Arguments that cannot be used; its text is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def import_tensorflow() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
+from nst_tf import reading
 from nst_tf.apps import command
 from nst_tf.errors import FileError, NSTError
 from nst_tf.recipe.settings import strength_factors
@@ -75,15 +75,13 @@ def main(argv: list[str]) -> int:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        run = json.loads(path.read_text())
+        run = reading.read_json(path)
         for term in _TERMS:
             float(run["settings"][f"{term}_weight"])
         for row in run["history"]:
             [float(row[key]) for key in ("evaluations", "total", *_TERMS)]
         if not run["history"]:
             raise ValueError("no history")
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise NSTError(f"{path} is not the .json of a run") from error
     return dict(run)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nst_tf import files
-from nst_tf.errors import ExportError
+from nst_tf import files, reading
+from nst_tf.errors import ExportError, FileError
 from nst_tf.recipe.settings import Settings
 
 #: Where TensorFlow keeps what is not a graph or a variable.
@@ -46,12 +46,12 @@ def read(version: Path) -> dict[str, Any]:
       ExportError: it has none that can be read.
     """
     try:
-        card: dict[str, Any] = json.loads((version / PATH).read_text())
+        card: dict[str, Any] = reading.read_json(version / PATH)
         missing = {"what", "size", "settings", "layers", "weights", "signatures"} - card.keys()
         if missing:
             raise ValueError(missing)
         Settings(**card["settings"])
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (FileError, ValueError, TypeError, AttributeError) as error:
         raise ExportError(
             f"{version} was not written by nst-tf export: no {PATH} that it can read"
         ) from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from nst_tf import reading
+from nst_tf.errors import FileError
 from nst_tf.judge import table
 from nst_tf.judge.judging import Judging
 from nst_tf.judge.measures import COSTS
@@ -116,7 +117,7 @@ def _costs(judging: Judging) -> dict[str, float | None]:
     if judging.method.still or judging.method.results is not None:
         return {}
     try:
-        manifest = json.loads(judging.result.with_suffix(".json").read_text())
+        manifest = reading.read_json(judging.result.with_suffix(".json"))
         return {measure.key: manifest.get(measure.key) for measure in COSTS}
-    except (OSError, ValueError, AttributeError):
+    except (FileError, AttributeError):
         return {}

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from nst_tf import assets, files
+from nst_tf import assets, files, reading
 from nst_tf.errors import FileError, NSTError
 from nst_tf.judge.intervals import wilson
 from nst_tf.pictures import folders, images
@@ -229,7 +229,7 @@ def read_answers(path: Path) -> dict[str, Any]:
       FileError: it cannot be read, or is no such file.
     """
     try:
-        votes = json.loads(path.read_text())
+        votes = reading.read_json(path)
         first, second = methods = votes["methods"]
         fits = isinstance(votes["sitting"], str) and first != second
         seen = set()
@@ -240,8 +240,6 @@ def read_answers(path: Path) -> dict[str, Any]:
             seen.add((answer["pair"], answer["repeat"]))
         if not fits:
             raise ValueError("an answer that names no method of these, or a second one")
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise FileError(f"{path} is no file of answers that a page of nst-tf vote gave") from error
     return dict(votes)
@@ -339,10 +337,10 @@ def _inputs_of(results: tuple[Path, Path]) -> tuple[Path | None, tuple[Path, ...
 def _manifest(result: Path) -> dict[str, Any] | None:
     """What a run left beside its result, if it did."""
     try:
-        manifest = json.loads(result.with_suffix(".json").read_text())
+        manifest = reading.read_json(result.with_suffix(".json"))
         for image in (manifest["content"], *manifest["styles"]):
             image["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileError, KeyError, TypeError):
         return None  # the .json of something else is nothing to complain about
     return dict(manifest)
 
@@ -360,8 +358,8 @@ def _agreed(inputs: Sequence[Sequence[dict[str, Any]]]) -> tuple[Path, ...]:
 def _is_there(image: dict[str, Any]) -> bool:
     """Whether an input's file is there, and still what the run was given."""
     try:
-        data = Path(image["path"]).read_bytes()
-    except (OSError, KeyError, ValueError):  # of an array there is no path
+        data = reading.read(image["path"])
+    except (FileError, KeyError, TypeError):  # of an array there is no path
         return False
     return hashlib.sha256(data).hexdigest() == image["sha256"]
 

@@ -6,18 +6,23 @@ import functools
 import hashlib
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nst_tf import assets
-from nst_tf.errors import WeightsError
+from nst_tf import assets, reading
+from nst_tf.errors import FileError, WeightsError
 from nst_tf.recipe import layers
 
 #: Names the weights to use where the caller names none.
 ENVIRONMENT_VARIABLE = "NST_TF_WEIGHTS"
+
+#: Bytes that a file's arrays may have once they are unpacked: VGG19's, in float64, have 160 MB.
+_MOST = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 
         return replace(mini, source="mini (built in, distilled from VGG19)", kind="mini")
     if source == "random":
         return random(seed)
-    return _from_file(Path(source), origin)
+    return _from_file(source, origin)
 
 
 def random(seed: int = 0) -> Weights:
@@ -228,14 +233,20 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _from_file(path: Path, origin: str) -> Weights:
-    where = f"{path}{origin}"
-    if not _is_file(path):
-        raise WeightsError(f"no weights file {where}; {_choices()}")
+def _from_file(source: str | os.PathLike[str], origin: str) -> Weights:
+    where, path = f"{source}{origin}", Path(source)
+    try:
+        reading.size(source)
+    except FileError as error:
+        raise WeightsError(f"no weights file {where}: {error}; {_choices()}") from error
     try:
         arrays = _read_npz(path) if path.suffix == ".npz" else _read_h5(path)
+    except WeightsError as error:
+        raise WeightsError(f"{where} {error}; {_choices()}") from error
     except Exception as error:  # zip, zlib and HDF5 each raise what they like for a bad file
         reason = " ".join(str(error).split())
+        if "pickle" in reason:  # NumPy says how to load them all the same, which runs what is there
+            reason = "it holds Python objects, not numbers"
         raise WeightsError(
             f"{where} is not a readable .h5, .weights.h5 or .npz file, or is cut short "
             f"({reason}); {_choices()}"
@@ -245,24 +256,43 @@ def _from_file(path: Path, origin: str) -> Weights:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    # NumPy leaves a file open that it cannot read.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+    """Every array in a NumPy archive that could belong to a convolution, by its name.
+
+    What it unpacks to, and of what type it is, is in its heads and looked at before.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    # NumPy takes anything else for a pickle, and leaves a file open that it cannot read.
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if _layer_of(member.filename)]
+        _check_unpacked(sum(member.file_size for member in members))
+        for member in members:
+            with archive.open(member) as file:
+                arrays[member.filename] = np.lib.format.read_array(file, allow_pickle=False)
+    return arrays
 
 
 def _read_h5(path: Path) -> dict[str, np.ndarray]:
     """Every array in an HDF5 file that could belong to a convolution, by its path in the file."""
     import h5py
 
-    arrays: dict[str, np.ndarray] = {}
+    found: dict[str, Any] = {}
 
     def visit(key: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim in (1, 4):
-            arrays[key] = item[()]
+        if isinstance(item, h5py.Dataset) and item.ndim in (1, 4) and _layer_of(key):
+            if item.external or item.is_virtual:
+                raise WeightsError(f"keeps {key} in another file: give one that holds it")
+            if item.dtype.kind in "fiu":
+                found[key] = item
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-    return arrays
+        _check_unpacked(sum(item.nbytes for item in found.values()))
+        return {key: item[()] for key, item in found.items()}
+
+
+def _check_unpacked(count: int) -> None:
+    if count > _MOST:
+        raise WeightsError(f"is no VGG19: its layers unpack to {reading.mib(count)}")
 
 
 def _recognise(

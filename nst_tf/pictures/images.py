@@ -5,20 +5,19 @@ Everywhere in the package a picture is float32 [height, width, 3], sRGB-encoded,
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import reprlib
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageCms
 
-from nst_tf import files
+from nst_tf import files, reading
 from nst_tf.errors import FileError, PictureError
+from nst_tf.pictures import encoded
 
 #: What a picture may be given as: a path, a file's bytes, a binary file object, a PIL image, an
 #: array or a tensor.
@@ -35,16 +34,16 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".bmp": ("BMP", {}),
 }
 
-#: Beyond this many pixels a side no format here holds a picture; most stop far below.
-MAX_SIZE = 100_000
+#: Bytes that are taken from a file object at once.
+_PIECE = 1 << 20
 
-if not features.check("littlecms2"):
-    raise PictureError(
-        "this Pillow was built without LittleCMS, which colours need: reinstall it as a wheel, "
-        "pip install --force-reinstall --only-binary=pillow pillow"
-    )
-_SRGB = ImageCms.createProfile("sRGB")
-_DATED = ImageCms.ImageCmsProfile(_SRGB).tobytes()
+#: Rows that are made floats at once.
+_ROWS = 256
+
+#: Pixels a side that a picture may have.
+MAX_SIZE = encoded.MAX_SIZE
+
+_DATED = ImageCms.ImageCmsProfile(encoded.SRGB).tobytes()
 #: LittleCMS writes the time of its making into a profile; without it, the same picture is always
 #: the same file.
 SRGB_ICC: bytes = _DATED[:24] + bytes(12) + _DATED[36:]
@@ -69,28 +68,34 @@ def load(picture: Picture, size: int | None = None, ground: str = "white") -> np
     if size is not None and size > MAX_SIZE:
         raise PictureError(f"a size of {size} pixels is too large: {MAX_SIZE} at most")
     picture = held(picture)
-    if isinstance(picture, (str, os.PathLike)):
-        array = _from_file(Path(picture), ground)
-    elif isinstance(picture, bytes):
-        array = _decoded(picture, f"the picture in {len(picture)} bytes", ground)
-    elif isinstance(picture, Image.Image):
+    if isinstance(picture, Image.Image):
         what = f"the PIL image {picture.mode} {picture.size}"
-        with _one_line(what):
-            array = _from_pil(picture, what, ground)
-    else:
-        array = _from_array(picture, ground=ground)
-    if size is None:
-        return array
-    height, width = array.shape[:2]
-    scale = size / max(height, width)
-    return resize(array, max(1, round(height * scale)), max(1, round(width * scale)))
+        return _from_pil(encoded.converted(picture, what, size, ground), what, size)
+    if isinstance(picture, (str, os.PathLike, bytes)):
+        data = picture if isinstance(picture, bytes) else read(picture)
+        given = data is picture
+        what = f"the picture in {len(data)} bytes" if given else str(picture)
+        return _from_pil(encoded.decoded(data, what, size, ground), what, size)
+    return _scaled(_from_array(picture, ground=ground), "the array", size)
+
+
+def read(path: str | os.PathLike[str]) -> bytes:
+    """A picture file's bytes.
+
+    Raises:
+      PictureError: it is no regular file, is too large for one picture, or cannot be read.
+    """
+    try:
+        return reading.read(path)
+    except FileError as error:
+        raise PictureError(str(error)) from error
 
 
 def held(picture: Picture) -> Picture:
     """A picture in a form that can be read again: of a file object its bytes, else as it is.
 
     Raises:
-      PictureError: a file object gives no bytes.
+      PictureError: a file object gives no bytes, or more than a picture's file has.
     """
     if isinstance(picture, (bytearray, memoryview)):
         return bytes(picture)
@@ -98,17 +103,23 @@ def held(picture: Picture) -> Picture:
     if not callable(read):
         return picture
     name = f"the file object {getattr(picture, 'name', type(picture).__name__)}"
+    data = bytearray()
     try:
-        data = read()
+        while piece := read(_PIECE):  # which may be less than there is
+            if not isinstance(piece, bytes):
+                raise PictureError(
+                    f"{name} gives {type(piece).__name__}, not bytes: open it in binary mode, 'rb'"
+                )
+            data += piece
+            if len(data) > reading.MOST:
+                raise PictureError(
+                    f"{name} gives more than {reading.mib(reading.MOST)}: no picture's file does"
+                )
     except (OSError, ValueError) as error:  # such as one that is closed
         raise PictureError(f"cannot read {name}: {error}") from error
-    if not isinstance(data, bytes):
-        raise PictureError(
-            f"{name} gives {type(data).__name__}, not bytes: open it in binary mode, 'rb'"
-        )
     if not data:
         raise PictureError(f"{name} gives no bytes: it is empty, or stands at its end")
-    return data
+    return bytes(data)
 
 
 def resize(
@@ -127,13 +138,22 @@ def resize(
     """
     if box is None and picture.shape[:2] == (height, width):
         return picture
-    channels = [
-        Image.fromarray(np.ascontiguousarray(picture[..., channel])).resize(
-            (width, height), Image.Resampling.LANCZOS, box
-        )
-        for channel in range(3)
-    ]
-    return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=-1), 0, 1)
+    scaled = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        plane = np.ascontiguousarray(picture[..., channel])
+        scaled[..., channel] = _plane(plane, height, width, box)
+    return np.clip(scaled, 0, 1, out=scaled)
+
+
+def _plane(
+    plane: np.ndarray,
+    height: int,
+    width: int,
+    box: tuple[float, float, float, float] | None = None,
+) -> np.ndarray:
+    """`resize` of one channel, float32 [h, w], not clipped."""
+    lanczos = Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(plane).resize((width, height), lanczos, box))
 
 
 def cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -237,120 +257,46 @@ def _tiff16(deep: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-@contextlib.contextmanager
-def _one_line(what: str) -> Iterator[None]:
-    """Turns what Pillow and its codecs raise for a bad picture into one PictureError."""
-    try:
-        with warnings.catch_warnings():
-            # Of a large or slightly damaged picture that it reads all the same.
-            warnings.simplefilter("ignore")
-            yield
-    except PictureError:
-        raise
-    except Image.DecompressionBombError as error:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise PictureError(
-            f"{what} is too large: more than {limit} megapixels (a decompression bomb?)"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise PictureError(f"{what} is not a picture in a format that Pillow reads") from error
-    except MemoryError as error:
-        raise PictureError(f"{what} does not fit in memory") from error
-    except Exception as error:  # codecs raise OSError, SyntaxError, struct.error, ValueError, ...
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{what} is damaged or cut short: {reason}") from error
-
-
-def _from_file(path: Path, ground: str) -> np.ndarray:
-    try:
-        data = path.read_bytes()
-    except IsADirectoryError as error:
-        raise PictureError(f"{path} is a directory, not a picture") from error
-    except (OSError, ValueError) as error:
-        raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
-    return _decoded(data, str(path), ground)
-
-
-def _decoded(data: bytes, what: str, ground: str) -> np.ndarray:
-    if not data:
-        raise PictureError(f"{what} is empty")
-    with _one_line(what):
-        Image.init()
-        # Pillow hands EPS to Ghostscript, a program that a picture should not be able to run.
-        formats = [name for name in Image.OPEN if name != "EPS"]
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            return _from_pil(image, what, ground)
-
-
-def _from_pil(image: Image.Image, what: str, ground: str) -> np.ndarray:
-    """Float32 RGB of a PIL image. Pillow reads colour of 16 bits at 8; gray keeps to 8 with it."""
-    if 0 in image.size:
-        raise PictureError(f"{what} has no pixels")
-    # A phone's MPO file holds a second view behind the picture; the others here are animations
-    # or documents, of which nobody can say which page is meant.
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
-        raise PictureError(f"{what} is animated or has pages ({frames}): save one as a picture")
-    tags: Any = getattr(image, "tag_v2", {})
-    if tags.get(284) == 2 and tags.get(258, (8,))[0] > 8:
-        raise PictureError(f"{what} holds 16 bits in planes, which Pillow misreads: save it anew")
-    image.load()
-    profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
+def _from_pil(image: Image.Image, what: str, size: int | None) -> np.ndarray:
+    """Float32 [height, width, 3] of an image of mode RGB or F, scaled as `load` says."""
     if image.mode == "F":
-        return _from_array(np.asarray(image, np.float32), what)
-    if image.mode.startswith("I"):
-        image = _gray_of_8_bits(image, tags, what)
-    image, alpha = _without_alpha(image)
-    image = _to_srgb(image, profile)
-    if alpha is not None:
-        image = Image.composite(image, Image.new("RGB", image.size, ground), alpha)
-    return np.asarray(image, np.float32) / 255
+        return _scaled(_from_array(np.asarray(image, np.float32), what), what, size)
+    height, width = _scaled_size(image.height, image.width, what, size)
+    if (width, height) == image.size:
+        return _floats(image)
+    picture = np.empty((height, width, 3), np.float32)
+    # One after the other: floats of all the channels of a large picture, before it is scaled, would
+    # be gigabytes.
+    for channel in range(3):
+        plane = _floats(image.getchannel(channel))
+        picture[..., channel] = _plane(plane, height, width)
+    return np.clip(picture, 0, 1, out=picture)
 
 
-def _gray_of_8_bits(image: Image.Image, tags: Any, what: str) -> Image.Image:
-    """Gray of 12 or 16 bits, which Pillow may hold in 32, scaled to 8; its own way is to clip."""
-    gray = np.asarray(image).astype(np.int64)
-    top = 4095 if tags.get(258) == (12,) else 65535
-    if gray.min() < 0 or gray.max() > top:
-        raise PictureError(f"{what} holds gray values beyond 16 bits: save it with 8 or 16")
-    clear = image.info.get("transparency")
-    if tags.get(262) == 0:  # TIFF's WhiteIsZero
-        gray = top - gray
-    scaled = Image.fromarray((gray * (255 / top) + 0.5).astype(np.uint8))
-    if clear is None:
-        return scaled
-    opaque = Image.fromarray(np.where(gray == clear, 0, 255).astype(np.uint8))
-    return Image.merge("LA", (scaled, opaque))
+def _floats(image: Image.Image) -> np.ndarray:
+    """An image of 8 bits as float32 in [0, 1], some rows at once: Pillow copies what it gives."""
+    array = np.empty((image.height, image.width, len(image.getbands())), np.float32)
+    for top in range(0, image.height, _ROWS):
+        rows = array[top : top + _ROWS]
+        part = np.asarray(image.crop((0, top, image.width, top + len(rows))))
+        np.divide(part.reshape(rows.shape), np.float32(255), out=rows)
+    return array.squeeze(-1) if array.shape[-1] == 1 else array
 
 
-def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The colours and the transparency of an image; gray stays gray, for its own profile."""
-    if image.mode in ("La", "RGBa"):  # premultiplied
-        image = image.convert(image.mode.upper())
-    if image.mode == "LA":
-        return image.getchannel("L"), image.getchannel("A")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return image.convert("RGB"), image.getchannel("A")
-    return image, None
+def _scaled(picture: np.ndarray, what: str, size: int | None) -> np.ndarray:
+    height, width = picture.shape[:2]
+    return resize(picture, *_scaled_size(height, width, what, size))
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Converts by the embedded profile where it has one that fits, else as Pillow converts."""
-    if image.mode not in ("RGB", "L", "CMYK", "LAB"):
-        image = image.convert("RGB")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            # A damaged profile, or one for another number of channels (gray turned colour):
-            # every viewer shows such a picture as if it had none, and so do we.
-            converted = None
-        if converted is not None:
-            return converted
-    return image.convert("RGB")
+def _scaled_size(height: int, width: int, what: str, size: int | None) -> tuple[int, int]:
+    """The height and width where the longer side is `size`, if there is memory for it."""
+    if size is None:
+        return height, width
+    scale = size / max(height, width)
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    # As floats, and one channel once more as it is scaled.
+    encoded.check_memory(f"{what} at {width}x{height} pixels", 20 * height * width)
+    return height, width
 
 
 def _from_array(picture: Any, what: str = "the array", ground: str = "white") -> np.ndarray:

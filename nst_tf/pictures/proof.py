@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
+from nst_tf import reading
 from nst_tf.errors import FileError
 from nst_tf.pictures import images, spaces
 
@@ -25,6 +26,8 @@ TOLERANCE = 5.0
 _DEVICES = ("prtr", "mntr", "spac")
 #: An ICC colour space to Pillow's mode.
 _MODES = {"RGB": "RGB", "CMYK": "CMYK"}
+#: Bytes that a profile may have: those of presses, with the finest tables, have some 3 MB.
+_MOST = 64 << 20
 #: Rows that are compared at once: float64 Lab of a large picture does not fit in memory.
 _ROWS = 256
 
@@ -64,11 +67,7 @@ class Printer:
 
     def __init__(self, profile: str | os.PathLike[str]) -> None:
         path = Path(profile)
-        try:
-            data = path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", error)
-            raise FileError(f"cannot read the profile {path}: {reason}") from error
+        data = reading.read(profile, _MOST)
         try:
             opened = ImageCms.ImageCmsProfile(io.BytesIO(data))
         except OSError as error:

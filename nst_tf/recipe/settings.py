@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import numbers
 import os
+import reprlib
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -369,9 +371,13 @@ def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any
 
 def _number(name: str, value: Any) -> float:
     good = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not good or not 0 <= float(value) < float("inf"):
-        raise SettingsError(f"{name} is {value!r}: use a finite number of at least 0")
-    return float(value)
+    try:
+        number = float(value) if good else math.nan
+    except OverflowError:  # a whole number beyond all floats
+        number = math.inf
+    if not 0 <= number < math.inf:
+        raise SettingsError(f"{name} is {reprlib.repr(value)}: use a finite number of at least 0")
+    return number
 
 
 def _integer(name: str, value: Any, least: int) -> int:

@@ -7,7 +7,6 @@ jobs that were stopped go on where they were. Other work is shared out alike: se
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import signal
@@ -22,8 +21,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf import files
-from nst_tf.errors import DivergenceError, NSTError
+from nst_tf import files, reading
+from nst_tf.errors import DivergenceError, FileError, NSTError
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
 from nst_tf.recipe import presets
@@ -355,9 +354,9 @@ def done_before(output: Path, identity: Mapping[str, Any]) -> Manifest | None:
       identity: what tells the work from others, as plain values, all of them in the manifest.
     """
     try:
-        manifest: Manifest = json.loads(output.with_suffix(".json").read_text())
+        manifest: Manifest = reading.read_json(output.with_suffix(".json"))
         same = same_work(identity, manifest)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (FileError, TypeError, AttributeError):
         return None
     return manifest if same and output.exists() else None
 

@@ -18,8 +18,7 @@ import tensorflow as tf
 from PIL import Image
 from PIL import __version__ as pillow_version
 
-from nst_tf import files
-from nst_tf.errors import PictureError
+from nst_tf import files, reading
 from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe.settings import Settings
@@ -151,7 +150,7 @@ def add(path: str | os.PathLike[str], more: Mapping[str, Any]) -> None:
       FileError: it cannot be written.
     """
     beside = Path(path).with_suffix(".json")
-    files.write(beside, json.dumps({**json.loads(beside.read_text()), **more}, indent=1))
+    files.write(beside, json.dumps({**reading.read_json(beside), **more}, indent=1))
 
 
 def identity_of(picture: Picture) -> dict[str, Any]:
@@ -164,11 +163,8 @@ def identity_of(picture: Picture) -> dict[str, Any]:
       PictureError: a file that cannot be read.
     """
     if isinstance(picture, (str, os.PathLike)):
-        try:
-            data = Path(picture).read_bytes()
-        except OSError as error:
-            raise PictureError(f"cannot read {picture}: {error.strerror}") from error
-        return {"path": os.fspath(picture), "sha256": hashlib.sha256(data).hexdigest()}
+        digest = hashlib.sha256(images.read(picture)).hexdigest()
+        return {"path": os.fspath(picture), "sha256": digest}
     if isinstance(picture, bytes):
         return {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()}
     array = np.ascontiguousarray(picture)

@@ -1,0 +1,88 @@
+"""Files are read only where they are files: no pipes, no devices, no URLs, and none without end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from nst_tf.errors import FileError
+
+#: Bytes that a file of pixels may have: more than any camera, scanner or painting program here
+#: makes of what may be read at all.
+MOST = 512 << 20
+#: And one of JSON, which takes some twenty times as much in memory.
+MOST_JSON = 32 << 20
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+#: Of two letters or more: one alone is a drive. A path may have made one slash of two.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def size(path: str | os.PathLike[str]) -> int:
+    """Bytes of a regular file, or of what a link leads to; nothing is opened yet.
+
+    Opening a pipe waits for who writes to it, and a device may have no end.
+
+    Raises:
+      FileError: there is none, or it is something else; the text says what.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        if _URL.match(os.fspath(path)):
+            raise FileError(f"{path} is a URL, not a file: download it first") from error
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        raise FileError(f"{path} is {_KINDS.get(kind, 'something else')}, not a file")
+    return status.st_size
+
+
+def read(path: str | os.PathLike[str], most: int = MOST) -> bytes:
+    """What a regular file holds.
+
+    Args:
+      path: of the file.
+      most: bytes that it may have.
+
+    Raises:
+      FileError: it is no such file, is larger, or cannot be read.
+    """
+    held = size(path)
+    if held > most:
+        raise FileError(f"{path} is too large: it holds {mib(held)}, and may have {mib(most)}")
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(held)  # and no more, where the system's own files have no end
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """What a file of JSON says.
+
+    Raises:
+      FileError: it cannot be read, is larger than `MOST_JSON`, or is no JSON.
+    """
+    data = read(path, MOST_JSON)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError, too; lists of lists of ...
+        raise FileError(f"{path} is not JSON: {error}") from error
+
+
+def mib(count: int) -> str:
+    """A number of bytes for people: `512 MiB`, from 10 GiB on `12 GiB`."""
+    return f"{count >> 20} MiB" if count < 10 << 30 else f"{count >> 30} GiB"
