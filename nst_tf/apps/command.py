@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
-import signal
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from absl import flags
 
+from nst_tf import signals
 from nst_tf.errors import NSTError
 
-#: Exit codes: as usual for wrong usage or input, and for a program that SIGINT ended (128 + 2).
-BAD_INPUT, INTERRUPTED = 2, 130
+#: Exit code for wrong usage or input, as usual.
+BAD_INPUT = 2
+#: What TensorFlow's C++ part writes, and the least of it: fatal errors.
+_LEVEL, _SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
 
 
 class UsageError(Exception):
@@ -29,12 +29,11 @@ def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up notices, which concern nobody who makes pictures.
 
     Some are written before TensorFlow reads its log level, straight to file descriptor 2: that
-    is put aside during the import, and shown after all where the import fails. A level that the
-    user has set wins.
+    is put aside during the import, and shown after all where the import fails. Whoever has set
+    another level sees what it shows.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+    if "tensorflow" in sys.modules or os.environ.setdefault(_LEVEL, _SILENT) != _SILENT:
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as notices:
@@ -114,9 +113,10 @@ def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int
     except (NSTError, UsageError) as error:
         print(f"nst-tf {name}: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print(f"nst-tf {name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        how = interrupt if isinstance(interrupt, signals.Signalled) else "interrupted"
+        print(f"nst-tf {name}: {how}", file=sys.stderr)
+        return signals.exit_code(interrupt)
     except BrokenPipeError:
         # Whoever read the output has enough (`| head`). Python's own flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -143,19 +143,3 @@ def weights_line(source: str, kind: str) -> str:
         "random": "no brush strokes; for these: --weights=mini or imagenet",
     }
     return f"weights: {source}; {others.get(kind, 'for a fast preview: --weights=mini')}"
-
-
-@contextlib.contextmanager
-def stopping_on_ctrl_c(end: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C calls `end`, which lets the current step end; a second one interrupts."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        print("\nstopping after this step (Ctrl-C again: at once, nothing saved)", file=sys.stderr)
-        end()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
