@@ -32,8 +32,29 @@ def import_tensorflow() -> None:
     is put aside during the import, and shown after all where the import fails. Whoever has set
     another level sees what it shows.
     """
-    if "tensorflow" in sys.modules or os.environ.setdefault(_LEVEL, _SILENT) != _SILENT:
-        return
+    if "tensorflow" not in sys.modules and os.environ.setdefault(_LEVEL, _SILENT) == _SILENT:
+        _import_silently()
+    if line := missing_gpu():
+        print(line, file=sys.stderr)
+
+
+def missing_gpu() -> str | None:
+    """A line for people where a GPU is asked for, or there is one, and TensorFlow sees none."""
+    asked, there = os.environ.get("CUDA_VISIBLE_DEVICES"), os.path.exists("/dev/nvidia0")
+    if asked in ("", "-1") or not (asked or there):
+        return None
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    why = f"CUDA_VISIBLE_DEVICES={asked} asks for one" if asked else "there is one"
+    return (
+        f"no GPU: {why}, but TensorFlow sees none (pip install 'tensorflow[and-cuda]' brings "
+        "NVIDIA's libraries); it all runs on the processor"
+    )
+
+
+def _import_silently() -> None:
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as notices:
