@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -343,11 +344,16 @@ def planted(monkeypatch, without_graphs, tiny_weights):
             def objective(self, *arguments, **options):
                 return plant(super().objective(*arguments, **options))
 
-        settings = {"size": 32, "min_scale": 16, "evaluations": 1, "optimizer": "adam"}
-        layers = {"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0}}
+        settings: dict[str, Any] = {
+            "size": 32,
+            "min_scale": 16,
+            "evaluations": 1,
+            "optimizer": "adam",
+        }
+        settings |= {"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0}}
         run = StyleTransfer(
             str(assets.SCENE), str(assets.PAINTING), weights=tiny_weights, workshop=Poisoned(),
-            preset="gatys2016", **settings, **layers,
+            preset="gatys2016", **settings,
         )  # fmt: skip
         try:
             result = run.run()
@@ -366,7 +372,8 @@ def planted(monkeypatch, without_graphs, tiny_weights):
 @pytest.mark.parametrize("tries", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_numbers_that_are_none_in_a_run(planted, tries):
     def of(seed: int) -> str:
-        draw, made = random.Random(seed), {}
+        draw = random.Random(seed)
+        made: dict[int, Planted] = {}
         return planted(lambda given: made.setdefault(id(given), Planted(given, draw)))
 
     ends = {of(seed) for seed in range(tries)}

@@ -22,7 +22,7 @@ from nst_tf.apps.main import main
 from nst_tf.run.transfer import StyleTransfer
 
 ROOT = assets.SCENE.parent.parent.parent
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 @pytest.fixture(params=CODES, ids=lambda number: signal.Signals(number).name)

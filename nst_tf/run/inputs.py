@@ -118,8 +118,11 @@ def check_blend(settings: Settings, count: int) -> None:
     asked = [name for name in ("rotations", "mirrored", "stroke_sizes") if getattr(settings, name)]
     asked = [f"{count} style images"] * (count > 1) + asked
     style_loss = settings.style_loss
-    named = isinstance(style_loss, str)
-    if asked and (style_loss in choices.SORTED if named else not style_loss.additive):
+    if isinstance(style_loss, str):
+        additive = style_loss not in choices.SORTED
+    else:
+        additive = style_loss.additive
+    if asked and not additive:
         raise SettingsError(
             f"style_loss={style_loss} knows one style image, seen one way: leave out "
             f"{' and '.join(asked)}"
