@@ -19,11 +19,13 @@ class Signalled(KeyboardInterrupt):
 
     Attributes:
       number: of the signal.
+      code: the exit code of the program, as shells have it: 130, 143, 129.
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"ended by {signal.Signals(number).name}")
-        self.number = number
+        name = signal.Signals(number).name
+        super().__init__("interrupted" if number == signal.SIGINT else f"ended by {name}")
+        self.number, self.code = number, 128 + number
 
 
 class Stop:
@@ -42,12 +44,12 @@ class Stop:
         return 128 + (self.number or signal.SIGINT)
 
 
-def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """That of a program which an interrupt has ended: 130 for Ctrl-C, 143 for SIGTERM, ..."""
+def reason(interrupt: KeyboardInterrupt) -> Signalled:
+    """The signal that an interrupt comes of, Python's own and what was raised of ours included."""
     for error in (interrupt, interrupt.__cause__):
         if isinstance(error, Signalled):
-            return 128 + error.number
-    return 128 + signal.SIGINT
+            return error
+    return Signalled(signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -76,6 +78,12 @@ def stopping(end: Callable[[], None], begun: Callable[[], bool] = lambda: True) 
 
     with _handled(handle, ENDING):
         yield stop
+
+
+def interrupting() -> contextlib.AbstractContextManager[Stop]:
+    """Each of them interrupts, as Ctrl-C does anyway: half of a file goes, and a container's first
+    process, which the system does not end by them, ends."""
+    return stopping(lambda: None, begun=lambda: False)
 
 
 @contextlib.contextmanager

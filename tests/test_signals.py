@@ -25,6 +25,13 @@ ROOT = assets.SCENE.parent.parent.parent
 CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
+SAID: dict[int, str] = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "ended by SIGTERM",
+    signal.SIGHUP: "ended by SIGHUP",
+}
+
+
 @pytest.fixture(params=CODES, ids=lambda number: signal.Signals(number).name)
 def number(request):
     return request.param
@@ -44,14 +51,14 @@ def before():
 def test_the_first_stops_and_the_second_interrupts(number, before, capfd):
     ended = []
     with (
-        pytest.raises(signals.Signalled, match=signal.Signals(number).name) as caught,
+        pytest.raises(signals.Signalled, match=SAID[number]) as caught,
         signals.stopping(lambda: ended.append(1)) as stop,
     ):
         assert stop.number is None
         signal.raise_signal(number)
         assert ended == [1] and stop.number == number and stop.code == CODES[number]
         signal.raise_signal(number)
-    assert ended == [1] and signals.exit_code(caught.value) == CODES[number]
+    assert ended == [1] and caught.value.code == CODES[number]
     assert "stopping after this step" in capfd.readouterr().err
 
 
@@ -119,7 +126,20 @@ def test_the_command_exits_with_the_signals_code(number, wrapped, capsys):
             raise
 
     assert command.run("stylize", interrupted, []) == CODES[number]
-    assert capsys.readouterr().err.count("\n") == 1
+    assert capsys.readouterr().err == f"nst-tf stylize: {SAID[number]}\n"
+
+
+def test_a_command_is_interrupted_wherever_it_stands(number, capsys):
+    cleared = []
+
+    def working(argv):
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleared.append("half of a file")
+
+    assert command.run("stylize", working, []) == CODES[number]
+    assert capsys.readouterr().err == f"nst-tf stylize: {SAID[number]}\n" and cleared
 
 
 def test_the_terminal_is_closed():
@@ -202,7 +222,7 @@ def whole_or_nothing(folder: Path, out: Path, code: int | None, number: int) -> 
     return str(manifest["stopped"])
 
 
-@pytest.mark.parametrize("tries", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_picture_and_its_manifest_or_nothing_was_begun(tmp_path, tries):
     draw = random.Random(15)
     ended(tmp_path / "warm.png", signal.SIGTERM, 1e3)  # compiled, the others take as long as each
@@ -215,8 +235,8 @@ def test_a_picture_and_its_manifest_or_nothing_was_begun(tmp_path, tries):
         number = draw.choice(signals.ENDING)
         code = ended(folder / "out.png", number, draw.uniform(0, longest))
         counts[whole_or_nothing(folder, folder / "out.png", code, number)] += 1
-    assert counts["interrupted"] > 0 and sum(counts.values()) == tries
-    print(counts)
+    assert sum(counts.values()) == tries
+    assert tries < 100 or all(counts.values()), counts
 
 
 def test_a_signal_in_the_middle_of_saving_waits(tmp_path, monkeypatch, number):

@@ -130,14 +130,14 @@ def print_help(values: flags.FlagValues, usage: str, stream: TextIO) -> None:
 def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int:
     """Runs a command; what goes wrong becomes one line on standard error and an exit code."""
     try:
-        return main([name, *argv])
+        with signals.interrupting():
+            return main([name, *argv])
     except (NSTError, UsageError) as error:
         print(f"nst-tf {name}: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as interrupt:
-        how = interrupt if isinstance(interrupt, signals.Signalled) else "interrupted"
-        print(f"nst-tf {name}: {how}", file=sys.stderr)
-        return signals.exit_code(interrupt)
+        print(f"nst-tf {name}: {signals.reason(interrupt)}", file=sys.stderr)
+        return signals.reason(interrupt).code
     except BrokenPipeError:
         # Whoever read the output has enough (`| head`). Python's own flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
