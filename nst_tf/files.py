@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and it is found out early where they cannot be.
 
-What long work has made is not lost where its place has gone meanwhile: see `or_elsewhere`."""
+What long work has made is not lost where its place has gone meanwhile: see `or_elsewhere`.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +40,13 @@ def check_writable(path: Path) -> None:
 def check_room(path: Path, size: int) -> None:
     """Raises FileError where so many bytes would not go to the disk of `path`."""
     try:
-        free = shutil.disk_usage(path.resolve().parent).free
+        disk = shutil.disk_usage(path.resolve().parent)
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror}") from error
-    if free < size:
+    if disk.total and disk.free < size:  # of some networks' disks nothing is known
         raise FileError(
-            f"cannot write {path}: it may take {size / 1e6:.1f} MB, and {free / 1e6:.1f} MB are "
-            "free there: make room, or name another folder"
+            f"cannot write {path}: it may take {size / 1e6:.1f} MB, and {disk.free / 1e6:.1f} MB "
+            "are free there: make room, or name another folder"
         )
 
 
@@ -146,8 +147,9 @@ def or_elsewhere(write: Callable[[Path], object], path: Path) -> None:
 
 def _elsewhere(write: Callable[[Path], object], name: str) -> Path | None:
     """The path in the first folder that takes it; None where none does."""
-    # The last is in memory: better than nothing where every disk is full.
-    for parent in (tempfile.gettempdir(), os.path.expanduser("~"), "/dev/shm"):
+    # The temporary folder is named None: there may be none. The last one is in memory, which is
+    # better than nothing where every disk is full.
+    for parent in (None, os.path.expanduser("~"), "/dev/shm"):
         try:
             folder = Path(tempfile.mkdtemp(prefix="nst-tf-", dir=parent))
         except OSError:

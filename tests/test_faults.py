@@ -28,8 +28,10 @@ from nst_tf.apps.main import main
 from nst_tf.errors import DivergenceError, FileError, NSTError
 from nst_tf.losses.objective import Evaluation
 from nst_tf.network.weights import Weights
+from nst_tf.recipe import presets
 from nst_tf.run import descent
 from nst_tf.run.descent import Limits
+from nst_tf.run.jobs import Job, Jobs
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 
@@ -214,6 +216,20 @@ def test_what_is_older_is_said(tmp_path, refuge):
     assert there.read_text() == "new"
 
 
+def test_without_a_temporary_folder_it_is_the_users_own(tmp_path, monkeypatch):
+    """As where its disk is full, which is when Python has none either."""
+
+    def none():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(FileError, match="is kept as"):
+        files.or_elsewhere(lambda where: files.write(where, "new"), tmp_path / "gone" / "a.txt")
+    (there,) = tmp_path.glob("nst-tf-*/a.txt")
+    assert there.read_text() == "new"
+
+
 def test_where_nothing_can_be_written_the_error_is_the_first_one(tmp_path, refuge):
     def write(where):
         raise FileError(f"cannot write {where}: full")
@@ -223,7 +239,7 @@ def test_where_nothing_can_be_written_the_error_is_the_first_one(tmp_path, refug
     assert not list(refuge.iterdir())
 
 
-def test_a_classical_picture_and_a_grids_are_kept_as_well(tmp_path, refuge, monkeypatch, capsys):
+def test_a_classical_picture_is_kept_as_well(tmp_path, refuge, monkeypatch, capsys):
     folder = tmp_path / "results"
     folder.mkdir()
     monkeypatch.setattr(os, "fsync", Full(folder, 1, True))
@@ -231,6 +247,20 @@ def test_a_classical_picture_and_a_grids_are_kept_as_well(tmp_path, refuge, monk
     assert main([*line, "--size=32", "--method=reinhard", "--quiet"]) == 2
     (picture,) = refuge.glob("*/out.png")
     assert f"kept as {picture}" in capsys.readouterr().err and not list(folder.iterdir())
+
+
+def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch):
+    settings = presets.settings(
+        "gatys2016", size=32, iterations=2, optimizer="adam",
+        content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0},
+    )  # fmt: skip
+    out = tmp_path / "grid" / "one.png"
+    job = Job("one", settings, str(assets.SCENE), (str(assets.PAINTING),), "mini", out)
+    with monkeypatch.context() as patch, pytest.raises(FileError) as caught:
+        patch.setattr(os, "fsync", Full(out.parent, 1, True))
+        Jobs([job]).run()
+    kept(refuge, f"{caught.value}\n", "one.png")
+    assert list(Jobs([job]).run()) == ["one"] and out.exists()  # the same command goes on
 
 
 def test_two_runs_to_one_file(tmp_path, during, capsys):

@@ -55,9 +55,13 @@ def missing_gpu() -> str | None:
 
 
 def _import_silently() -> None:
+    try:
+        scratch = tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:  # there is no room for them anywhere: they are shown
+        return
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as notices:
+    with scratch as notices:
         os.dup2(notices.fileno(), 2)
         try:
             importlib.import_module("tensorflow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,8 @@ def make(
     def write(path: Path) -> None:
         # Between the two the old manifest would speak of the new picture.
         beside = path.with_suffix(".json")
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         images.save(made, path, bits)
         files.write(beside, json.dumps(manifest, indent=1))
 
