@@ -1,11 +1,16 @@
-"""Files are written whole or not at all, and it is found out early where they cannot be."""
+"""Files are written whole or not at all, and it is found out early where they cannot be.
+
+What long work has made is not lost where its place has gone meanwhile: see `or_elsewhere`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nst_tf.errors import FileError
@@ -30,6 +35,19 @@ def check_writable(path: Path) -> None:
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
         raise FileError(f"cannot write {path}: {reason}")
+
+
+def check_room(path: Path, size: int) -> None:
+    """Raises FileError where so many bytes would not go to the disk of `path`."""
+    try:
+        disk = shutil.disk_usage(path.resolve().parent)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
+    if disk.total and disk.free < size:  # of some networks' disks nothing is known
+        raise FileError(
+            f"cannot write {path}: it may take {size / 1e6:.1f} MB, and {disk.free / 1e6:.1f} MB "
+            "are free there: make room, or name another folder"
+        )
 
 
 def check_folder(folder: Path) -> None:
@@ -94,3 +112,52 @@ def write(path: Path, data: bytes | str) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What changes with whatever is written to `path`; None where no file is there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def or_elsewhere(write: Callable[[Path], object], path: Path) -> None:
+    """Writes what must not be lost; where `path` cannot be written, to a new temporary folder.
+
+    Args:
+      write: writes it to a path, and raises FileError where it cannot.
+      path: where it belongs.
+
+    Raises:
+      FileError: it is not at `path`; the text says where it is instead.
+    """
+    before = stamp(path)
+    try:
+        write(path)
+    except FileError as error:
+        kept = _elsewhere(write, path.name)
+        if kept is None:
+            raise
+        older = before is not None and stamp(path) == before
+        note = f"; what is at {path} is older" if older else ""
+        raise FileError(f"{error}; the result is kept as {kept}{note}") from error
+
+
+def _elsewhere(write: Callable[[Path], object], name: str) -> Path | None:
+    """The path in the first folder that takes it; None where none does."""
+    # The temporary folder is named None: there may be none. The last one is in memory, which is
+    # better than nothing where every disk is full.
+    for parent in (None, os.path.expanduser("~"), "/dev/shm"):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="nst-tf-", dir=parent))
+        except OSError:
+            continue
+        try:
+            write(folder / name)
+        except FileError:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            return folder / name
+    return None

@@ -235,15 +235,31 @@ def test_bad_arguments_from_python(folder, content, style, options):
     assert "\n" not in str(caught.value)
 
 
+LATE = """
+import sys
+from nst_tf.apps import command
+from nst_tf.errors import NSTError
+
+def late(argv):
+    command.import_tensorflow()
+    assert "tensorflow" in sys.modules
+    raise NSTError("too late")
+
+sys.exit(command.run("stylize", late, []))
+"""
+
+
 @pytest.mark.slow
-def test_in_a_process_of_its_own(folder):
-    """TensorFlow's notices, warnings and all: still one line."""
+@pytest.mark.parametrize("level", [None, "3"])
+def test_in_a_process_of_its_own(folder, level):
+    """TensorFlow's notices, warnings and all: still one line, whoever has set their level."""
     kept = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    kept |= {"TF_CPP_MIN_LOG_LEVEL": level} if level else {}
     done = subprocess.run(
-        [sys.executable, "-m", "nst_tf.apps.main", "stylize", "photo.png", "cut.jpg"],
+        [sys.executable, "-c", LATE],
         capture_output=True,
         text=True,
         env={**kept, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert done.returncode == 2 and done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1 and "cut.jpg" in done.stderr, done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "nst-tf stylize: too late\n"

@@ -23,6 +23,12 @@ MASK = draw.random((2, 4, 5, 1)).astype(np.float32)
 LAYERS = {"conv1_1": 1.0, "conv2_1": 2.0}
 
 
+def test_which_are_additive_is_known_without_tensorflow():
+    """`inputs.check_blend` goes by the names alone."""
+    known = {name: name not in choices.SORTED for name in statistics.STATISTICS}
+    assert known == {name: one.additive for name, one in statistics.STATISTICS.items()}
+
+
 class Sums(NamedTuple):
     features: tf.Tensor
     count: tf.Tensor

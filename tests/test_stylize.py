@@ -291,7 +291,10 @@ def test_the_same_command_gives_the_same_bytes(pictures, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_after_the_step_and_saves(pictures, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_stops_after_the_step_and_saves(pictures, tmp_path, number, code):
     process = subprocess.Popen(
         [
             sys.executable,
@@ -315,11 +318,11 @@ def test_ctrl_c_stops_after_the_step_and_saves(pictures, tmp_path):
         deadline = time.monotonic() + 120
         while not (tmp_path / "out-0002.png").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert process.returncode == command.INTERRUPTED == 130, err
+    assert process.returncode == code, err
     assert "interrupted after" in out and "stopping after this step" in err
     assert "Traceback" not in err
     with Image.open(tmp_path / "out.png") as image:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import signal
 import sys
 import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
 from typing import TextIO
 
 from absl import flags
 
+from nst_tf import signals
 from nst_tf.errors import NSTError, one_line
 
-#: Exit codes: as usual for wrong usage or input, and for a program that SIGINT ended (128 + 2).
-BAD_INPUT, INTERRUPTED = 2, 130
+#: Exit code for wrong usage or input, as usual.
+BAD_INPUT = 2
+#: What TensorFlow's C++ part writes, and the least of it: fatal errors.
+_LEVEL, _SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
 
 
 class UsageError(Exception):
@@ -33,15 +34,39 @@ def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up notices, which concern nobody who makes pictures.
 
     Some are written before TensorFlow reads its log level, straight to file descriptor 2: that
-    is put aside during the import, and shown after all where the import fails. A level that the
-    user has set wins.
+    is put aside during the import, and shown after all where the import fails. Whoever has set
+    another level sees what it shows.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+    if "tensorflow" not in sys.modules and os.environ.setdefault(_LEVEL, _SILENT) == _SILENT:
+        _import_silently()
+    if line := missing_gpu():
+        print(line, file=sys.stderr)
+
+
+def missing_gpu() -> str | None:
+    """A line for people where a GPU is asked for, or there is one, and TensorFlow sees none."""
+    asked, there = os.environ.get("CUDA_VISIBLE_DEVICES"), os.path.exists("/dev/nvidia0")
+    if asked in ("", "-1") or not (asked or there):
+        return None
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    why = f"CUDA_VISIBLE_DEVICES={asked} asks for one" if asked else "there is one"
+    return (
+        f"no GPU: {why}, but TensorFlow sees none (pip install 'tensorflow[and-cuda]' brings "
+        "NVIDIA's libraries); it all runs on the processor"
+    )
+
+
+def _import_silently() -> None:
+    try:
+        scratch = tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:  # there is no room for them anywhere: they are shown
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as notices:
+    with scratch as notices:
         os.dup2(notices.fileno(), 2)
         try:
             importlib.import_module("tensorflow")
@@ -114,14 +139,14 @@ def print_help(values: flags.FlagValues, usage: str, stream: TextIO) -> None:
 def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int:
     """Runs a command; what goes wrong becomes one line on standard error and an exit code."""
     try:
-        with _warning_in_one_line(name):
+        with _warning_in_one_line(name), signals.interrupting():
             return main([name, *argv])
     except (NSTError, UsageError) as error:
         print(f"nst-tf {name}: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print(f"nst-tf {name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        print(f"nst-tf {name}: {signals.reason(interrupt)}", file=sys.stderr)
+        return signals.reason(interrupt).code
     except BrokenPipeError:
         # Whoever read the output has enough (`| head`). Python's own flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -171,19 +196,3 @@ def weights_line(source: str, kind: str) -> str:
         "random": "no brush strokes; for these: --weights=mini or imagenet",
     }
     return f"weights: {source}; {others.get(kind, 'for a fast preview: --weights=mini')}"
-
-
-@contextlib.contextmanager
-def stopping_on_ctrl_c(end: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C calls `end`, which lets the current step end; a second one interrupts."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        print("\nstopping after this step (Ctrl-C again: at once, nothing saved)", file=sys.stderr)
-        end()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from absl import flags
 
-from nst_tf import files
+from nst_tf import files, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
-from nst_tf.pictures import masks
+from nst_tf.network import weights as weights_module
+from nst_tf.pictures import images, masks
 from nst_tf.recipe import presets
 
 USAGE = """
@@ -20,7 +21,7 @@ nst-tf experiment NAME CONTENT STYLE [STYLE ...] --out=DIR [flags]
 
 Runs an experiment and writes DIR/index.html (one page with its pictures, plots and tables), the
 pictures, results.csv and run.json. A run that is done is kept: the same command goes on where it
-was stopped (Ctrl-C).
+was stopped (Ctrl-C, SIGTERM).
 
     nst-tf experiment ratio photo.jpg painting.jpg --out=ratio
     nst-tf experiment styles photo.jpg one.jpg two.jpg three.jpg --out=styles --size=384
@@ -96,6 +97,11 @@ def main(argv: list[str]) -> int:
     plan = SWEEPS[name](inputs) if name in SWEEPS else None
     if plan is None and values.logdir:
         raise command.UsageError(f"{name} knows no --logdir: leave it out")
+    tile = run_flags.tile(values)
+    for picture in (content, *styles):
+        images.load(picture)  # what cannot be read is found out at once
+    source = presets.network(values.preset or presets.PUBLISHED, values.weights)
+    source = weights_module.at_once(source)
     folder = Path(values.out)
     files.make_folder(folder)
 
@@ -104,14 +110,11 @@ def main(argv: list[str]) -> int:
     from nst_tf.experiments import report
     from nst_tf.experiments.grid import Folder
     from nst_tf.network import machine
-    from nst_tf.network import weights as weights_module
     from nst_tf.run.jobs import Engine, Jobs, Manifest, Work
     from nst_tf.watch.progress_bar import JobsBar
 
     page.check_installed()
-    network = weights_module.load(
-        presets.network(values.preset or presets.PUBLISHED, values.weights)
-    )
+    network = weights_module.load(source)
     print(command.weights_line(network.source, network.kind), flush=True)
     if name == _FEATURE_MAPS:
         from nst_tf.experiments import feature_maps
@@ -133,12 +136,12 @@ def main(argv: list[str]) -> int:
     dtype = machine.choose_dtype(values.dtype)
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
     with JobsBar(jobs, shown=not values.quiet) as bar:
-        running = Jobs(jobs, Engine(run_flags.tile(values), engine, dtype), values.workers, bar)
-        with command.stopping_on_ctrl_c(running.stop):
+        running = Jobs(jobs, Engine(tile, engine, dtype), values.workers, bar)
+        with signals.stopping(running.stop) as stop:
             manifests = running.run()
     print(write(manifests))
     missing = len(jobs) - len(manifests)
     if missing:
         print(f"{missing} of {len(jobs)} runs are left: the same command goes on with them")
-        return command.INTERRUPTED
+        return stop.code
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from nst_tf.apps import command, run_flags
+from nst_tf.network import weights as weights_module
 from nst_tf.recipe import presets
 
 USAGE = """
@@ -82,13 +83,14 @@ def main(argv: list[str]) -> int:
     chosen = run_flags.changes(values, values.preset)
     settings = settings.replace(**{name: chosen[name] for name in chosen if "layers" in name})
 
+    source = weights_module.at_once(presets.network(settings.preset, values.weights))
+
     command.import_tensorflow()
     from nst_tf.export import serving
     from nst_tf.export.saved_model import export
-    from nst_tf.network import weights as weights_module
 
     serving.check_name(Path(values.out))
-    weights = weights_module.load(presets.network(settings.preset, values.weights))
+    weights = weights_module.load(source)
     print(command.weights_line(weights.source, weights.kind), flush=True)
     version = export(
         values.out,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from nst_tf import files
+from nst_tf import files, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.errors import NSTError
 from nst_tf.judge import protocol as protocols
 from nst_tf.judge.protocol import Protocol
+from nst_tf.pictures import images
 from nst_tf.recipe import presets
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ judge.json into DIR.
     nst-tf judge --protocol=full --methods=gatys2016 --contents=photos/ --styles=paintings/ --out=j
 
 With a protocol, every method paints every pair first; what is done is kept, and the same command
-goes on where it was stopped (Ctrl-C). Methods are presets, each with every network of --weights:
+goes on where it was stopped (Ctrl-C, SIGTERM). Methods are presets, each with every network of
+--weights:
 {presets};
 and classical ones:
 {classical}.
@@ -131,12 +133,6 @@ def main(argv: list[str]) -> int:
 
 def _pictures(values: flags.FlagValues, arguments: Sequence[str]) -> int:
     """Judges single pictures of one pair."""
-    command.import_tensorflow()
-    from nst_tf.judge.comparison import Comparison
-    from nst_tf.judge.methods import IDENTITY, STYLE, Method
-    from nst_tf.pictures import images
-
-    _check_installed(values)
     content, style, *results = arguments
     there = [result for result in results if Path(result).is_file()]
     if not there:
@@ -144,6 +140,11 @@ def _pictures(values: flags.FlagValues, arguments: Sequence[str]) -> int:
     size = max(images.load(there[0]).shape[:2])
     for path in (content, style):
         images.load(path, size)  # what cannot be read is found out at once
+    command.import_tensorflow()
+    from nst_tf.judge.comparison import Comparison
+    from nst_tf.judge.methods import IDENTITY, STYLE, Method
+
+    _check_installed(values)
     protocol = Protocol("pictures", size, (Path(content),), (Path(style),))
     methods = [Method(IDENTITY), Method(STYLE)]
     methods += [Method(result, results=Path(result)) for result in dict.fromkeys(results)]
@@ -186,12 +187,12 @@ def _protocol(values: flags.FlagValues) -> int:
     with JobsBar(paintings, shown=not values.quiet) as bar:
         how = Engine(run_flags.tile(values), engine, dtype)
         painting = Jobs(paintings, how, values.workers, bar, keep_going=True)
-        with command.stopping_on_ctrl_c(painting.stop):
+        with signals.stopping(painting.stop) as stop:
             done = painting.run()
     left = len(paintings) - len(done) - len(painting.failures)
     if left:
         print(f"{left} pictures are left: the same command goes on with them")
-        return command.INTERRUPTED
+        return stop.code
     notes = [f"{name} could not be made: {error}" for name, error in painting.failures.items()]
     notes += [
         f"{name} diverged" for name, ended in done.items() if ended.get("stopped") == "diverged"
@@ -219,13 +220,13 @@ def _judge(
     judgings = comparison.judgings()
     with JobsBar(judgings, shown=not values.quiet) as bar:
         judging = Jobs(judgings, workers=values.workers, observer=bar)
-        with command.stopping_on_ctrl_c(judging.stop):
+        with signals.stopping(judging.stop) as stop:
             manifests = judging.run()
     left = len(judgings) - len(manifests)
     if left:
         again = ": the same command goes on with them" if values.out else ""
         print(f"{left} judgements are left{again}")
-        return command.INTERRUPTED
+        return stop.code
     hashes = next(iter(manifests.values()))["networks"]
     settings |= {
         f"judge {name}": f"{source}, sha256 {hashes[name]}"

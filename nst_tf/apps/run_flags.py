@@ -122,8 +122,13 @@ def changes(values: flags.FlagValues, preset: str) -> dict[str, Any]:
 
 
 def tile(values: flags.FlagValues) -> int | str:
-    """--tile as `StyleTransfer` takes it."""
-    return int(values.tile) if values.tile.isdecimal() else str(values.tile)
+    """--tile as `StyleTransfer` takes it.
+
+    Raises:
+      SettingsError: it is none.
+    """
+    given: str = values.tile
+    return choices.check_tile(int(given) if given.isdecimal() else given)
 
 
 def parse_layers(parts: list[str], preset: Mapping[str, float]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from nst_tf import files
+from nst_tf import files, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.classical import methods as classical
-from nst_tf.errors import FileError, NSTError
+from nst_tf.errors import FileError
+from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
+from nst_tf.run import inputs
+from nst_tf.watch import reel
 
 if TYPE_CHECKING:
     from nst_tf.recipe.settings import Settings
+    from nst_tf.run.record import Result
+    from nst_tf.run.transfer import StyleTransfer
 
 USAGE = """
 nst-tf stylize CONTENT STYLE[:MASK] [STYLE[:MASK] ...] -o OUT [flags]
@@ -28,8 +34,8 @@ nst-tf stylize CONTENT STYLE[:MASK] [STYLE[:MASK] ...] -o OUT [flags]
 Paints the picture CONTENT in the style of STYLE, or of a blend of several; with masks, each where
 its MASK is white, and one without a mask in the rest. Writes OUT (PNG, JPEG,
 WebP, TIFF or BMP by its suffix) and, beside it, OUT's name with .json: all settings, versions,
-hashes and the loss history. Ctrl-C once stops after the current step and saves the best image; with
-another --method than gatys there is none before the end.
+hashes and the loss history. Ctrl-C once, SIGTERM or SIGHUP stops after the current step and saves
+the best image; with another --method than gatys there is none before the end.
 
     nst-tf stylize photo.jpg painting.jpg -o out.png --size=512
     nst-tf stylize photo.jpg one.jpg two.jpg -o out.png --style_blend=3,1
@@ -125,9 +131,15 @@ def main(argv: list[str]) -> int:
     output = Path(values.output)
     content, styles = arguments[0], [masks.parse(argument) for argument in arguments[1:]]
     _check_targets(values, settings, [content, *_files(styles, values.protect)])
-
     if values.method != _GATYS:
         return _classical(values, settings, arguments)
+    tile = run_flags.tile(values)
+    settings.check_aim()
+    photo = inputs.load(settings, content, styles, values.protect).content
+    files.check_room(output, photo.size * values.bits // 8)
+    weights = weights_module.at_once(presets.network(settings.preset, values.weights))
+    before = files.stamp(output)
+
     command.import_tensorflow()
     from nst_tf.run.transfer import StyleTransfer
     from nst_tf.watch.watchers import Filming, Watchers
@@ -144,9 +156,9 @@ def main(argv: list[str]) -> int:
         styles,
         protect=values.protect,
         settings=settings,
-        weights=values.weights,
+        weights=weights,
         callbacks=watchers(),
-        tile=run_flags.tile(values),
+        tile=tile,
         engine=values.engine,
         dtype=values.dtype,
         keep_snapshots=False,
@@ -158,21 +170,27 @@ def main(argv: list[str]) -> int:
         print(f"{values.checkpoint}: goes on after iteration {run.checkpoint.iteration}{film}")
     print(command.weights_line(run.weights.source, run.weights.kind))
     print(f"engine: {run.engine} in {run.dtype}; others: --engine, --dtype", flush=True)
-    failure: NSTError | None = None
-    with command.stopping_on_ctrl_c(run.stop):
-        try:
-            result = run.run()
-        except NSTError as error:
-            if not run.history:
-                raise
-            failure, result = error, run.result()  # whatever went wrong, the image is saved
-    result.save(output, values.bits)
-    print(f"{output}: {_summary(result)}")
-    _save_proof(values.proof, output, result.array)
-    _save_sheet(values.sheet, [run.content, *run.styles, result.array])
+    with signals.stopping(run.stop, lambda: bool(run.history)) as stop:
+        result, failure = _painted(run)
+        if files.stamp(output) != before:
+            print(f"{output} was written by another during this run: replaced", file=sys.stderr)
+        files.or_elsewhere(lambda path: result.save(path, values.bits), output)
+        print(f"{output}: {_summary(result)}")
+        _save_proof(values.proof, output, result.array)
+        _save_sheet(values.sheet, [run.content, *run.styles, result.array])
     if failure:
         raise failure
-    return command.INTERRUPTED if result.stopped == "interrupted" else 0
+    return stop.code if result.stopped == "interrupted" else 0
+
+
+def _painted(run: StyleTransfer) -> tuple[Result, Exception | None]:
+    """The result, and what ended the run before its time: whatever that is, the image is saved."""
+    try:
+        return run.run(), None
+    except Exception as error:
+        if not run.history:
+            raise
+        return run.result(), error
 
 
 def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str]) -> int:
@@ -181,6 +199,8 @@ def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str
     masks.refuse(arguments[1:], f"--method={values.method}")
     if len(arguments) > 2:
         raise command.UsageError(f"--method={values.method} takes one style image: name one")
+    for picture in arguments:
+        images.load(picture, settings.size)
     command.import_tensorflow()
     from nst_tf.run import classical_work
     from nst_tf.watch.progress_bar import share_bar
@@ -241,6 +261,9 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
         raise command.UsageError("--checkpoint_every is of a --checkpoint: name its folder")
     if values.film:
         targets.append(Path(values.film))
+        reel.check(targets[-1], values.film_every)
+    if values.logdir:
+        files.check_folder(Path(values.logdir))
     if values.proof:
         proof.Printer(values.proof)
         targets.append(proof.proof_path(targets[0]))

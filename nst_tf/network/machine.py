@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 from pathlib import Path
 
 import tensorflow as tf
 
-from nst_tf.errors import SettingsError
 from nst_tf.recipe import choices, layers
+from nst_tf.recipe.choices import check_tile as check_tile  # told before TensorFlow is there
 
 #: The tiles that `auto` chooses from.
 TILES = (1024, 512, 384, 256)
@@ -60,19 +59,6 @@ def processor() -> set[str]:
     except OSError:
         return set()
     return next((set(line.split()) for line in lines if line.startswith("flags")), set())
-
-
-def check_tile(tile: int | str) -> int | str:
-    """`tile`, where it is `auto`, `off` or a number above 0.
-
-    Raises:
-      SettingsError: it is something else.
-    """
-    if isinstance(tile, numbers.Integral) and not isinstance(tile, bool) and tile > 0:
-        return int(tile)
-    if tile not in ("auto", "off"):
-        raise SettingsError(f"tile is {tile!r}: use auto, off, or a number of pixels such as 512")
-    return tile
 
 
 def tile_for(tile: int | str, model: tf.keras.Model, height: int, width: int) -> int | None:

@@ -119,6 +119,28 @@ def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 
     """
     if isinstance(source, Weights):
         return source
+    name, origin = _named(source)
+    if name == "imagenet":
+        return _imagenet()
+    if name == "random":
+        return random(seed)
+    return _read(name, origin)
+
+
+def at_once(source: str | os.PathLike[str] | Weights | None) -> Any:
+    """The network, where it can be read without TensorFlow; else the source as it is, for `load`.
+
+    Raises:
+      WeightsError: as `load`.
+    """
+    if isinstance(source, Weights):
+        return source
+    name, origin = _named(source)
+    return source if name in ("imagenet", "random") else _read(name, origin)
+
+
+def _named(source: Any) -> tuple[str | os.PathLike[str], str]:
+    """The name or file that a source stands for, and who says so, in words for an error."""
     origin = ""
     if source is None or source == "auto":
         named = os.environ.get(ENVIRONMENT_VARIABLE)
@@ -127,14 +149,14 @@ def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 
         source = named or ("imagenet" if cached else "mini")
     if not isinstance(source, (str, os.PathLike)):
         raise WeightsError(f"weights are {source!r}: use a name or a path; {_choices()}")
-    if source == "imagenet":
-        return _imagenet()
-    if source == "mini":
+    return source, origin
+
+
+def _read(name: str | os.PathLike[str], origin: str) -> Weights:
+    if name == "mini":
         mini = _from_file(assets.MINI, "")
         return replace(mini, source="mini (built in, distilled from VGG19)", kind="mini")
-    if source == "random":
-        return random(seed)
-    return _from_file(source, origin)
+    return _from_file(name, origin)
 
 
 def random(seed: int = 0) -> Weights:
@@ -309,6 +331,11 @@ def _recognise(
     for key, array in arrays.items():
         name = _layer_of(key)
         if name and array.ndim in (1, 4) and array.dtype.kind in "fiu":
+            if array.dtype.kind != "f":
+                raise WeightsError(
+                    f"{where}: {key} holds whole numbers ({array.dtype}), which no trained network "
+                    f"has, perhaps cut off; {_choices()}"
+                )
             (kernels if array.ndim == 4 else biases)[name] = array.astype(np.float32)
     if not kernels and not biases:
         raise WeightsError(f"{where} holds no VGG19: it names no layer conv1_1; {_choices()}")
@@ -331,6 +358,8 @@ def _recognise(
                 )
             if not np.isfinite(by_layer[name]).all():
                 raise WeightsError(f"{where}: the {kind} of {name} is not finite; {_choices()}")
+        if not kernels[name].any():
+            raise WeightsError(f"{where}: the kernel of {name} is 0 everywhere; {_choices()}")
         shape_in = channels
     return {name: kernels[name] for name in network}, {name: biases[name] for name in network}
 

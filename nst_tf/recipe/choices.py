@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 import re
 
 from nst_tf.errors import SettingsError
@@ -12,6 +13,7 @@ PADDINGS = ("zero", "replicate", "mirror")  # network/vgg.py: build_model; losse
 CONTENT_LOSSES = ("half-sum", "mean", "l2", "relative")  # losses/forms.py: content_loss
 GRAM_FORMS = ("gatys2015", "gram-mean", "gram-mean-channels", "l2")  # losses/gram.py: style_loss
 DISTRIBUTIONS = ("wasserstein", "mean-std", "sliced", "histogram")  # each a file of losses/
+SORTED = ("sliced", "histogram")  # those that are not additive (statistics.Statistic)
 NEIGHBOURS = "neighbours"  # losses/neighbour_objective.py
 STYLE_LOSSES = (*GRAM_FORMS, *DISTRIBUTIONS, NEIGHBOURS)  # losses/statistics.py: STATISTICS
 TV_LOSSES = ("squared", "absolute")  # losses/forms.py: total_variation
@@ -42,6 +44,19 @@ def check(what: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises SettingsError where `value` is none of the choices."""
     if value not in choices:
         raise SettingsError(f"no {what} {value!r}: use one of {', '.join(choices)}")
+
+
+def check_tile(tile: int | str) -> int | str:
+    """`tile`, where it is `auto`, `off` or a number above 0.
+
+    Raises:
+      SettingsError: it is something else.
+    """
+    if isinstance(tile, numbers.Integral) and not isinstance(tile, bool) and tile > 0:
+        return int(tile)
+    if tile not in ("auto", "off"):
+        raise SettingsError(f"tile is {tile!r}: use auto, off, or a number of pixels such as 512")
+    return tile
 
 
 def check_optimizer(value: str, bounded: bool = False) -> None:

@@ -316,6 +316,26 @@ class Settings:
                 values.append(getattr(self, field.name) > 0)
         return tuple(values)
 
+    def check_aim(self, others: float = 0) -> None:
+        """Raises SettingsError where a run would do nothing, since all that it measures weighs 0.
+
+        Args:
+          others: the largest weight among terms of the user's own.
+        """
+        factors = strength_factors(self.strength)
+        weights = {
+            "content": self.content_weight * max(self.content_layers.values(), default=0),
+            "style": self.style_weight * max(self.style_layers.values(), default=0),
+            "structure": self.structure_weight * max(self.structure_layers.values(), default=0),
+            "laplacian": self.laplacian_weight,
+            "tv": self.tv_weight,
+        }
+        if not others and not any(factors[kind] * weight for kind, weight in weights.items()):
+            raise SettingsError(
+                "every weight of the loss is 0, so that no picture is better than another: set "
+                "content_weight, style_weight or another one above 0"
+            )
+
     def snapshot_due(self, iteration: int) -> bool:
         """Whether the image of this iteration is to be kept."""
         every = self.snapshot_every
@@ -357,10 +377,13 @@ class Settings:
 def _layer_weights(name: str, weights: Any) -> dict[str, float]:
     if not isinstance(weights, Mapping):
         raise SettingsError(f"{name} is {weights!r}: use a dictionary of layers and weights")
-    return {
+    parsed = {
         str(layers.parse(key)): _number(f"the weight of {key} in {name}", weight)
         for key, weight in weights.items()
     }
+    if parsed and not any(parsed.values()):
+        raise SettingsError(f"the weights of {name} are all 0: set one above 0, or name no layer")
+    return parsed
 
 
 def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import files
+from nst_tf import files, signals
 from nst_tf.classical import methods
 from nst_tf.classical.checks import Report
 from nst_tf.pictures import images
@@ -151,11 +152,17 @@ def make(
         "seconds": round(meter.seconds, 4),
         **meter.spent(),
     }
-    # Between the two the old manifest would speak of the new picture.
-    manifest_path = work.output.with_suffix(".json")
-    manifest_path.unlink(missing_ok=True)
-    images.save(made, work.output, bits)
-    files.write(manifest_path, json.dumps(manifest, indent=1))
+
+    def write(path: Path) -> None:
+        # Between the two the old manifest would speak of the new picture.
+        beside = path.with_suffix(".json")
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        images.save(made, path, bits)
+        files.write(beside, json.dumps(manifest, indent=1))
+
+    with signals.deferred():
+        files.or_elsewhere(write, work.output)
     return manifest, made
 
 

@@ -191,6 +191,14 @@ class Course:
                 image = schedule.enlarge(image, before, after, self.settings.bounded)
                 evaluate = self._evaluate(workshop, stage, image)
                 progress = descent.resize(evaluate, solver, track.progress, image)
+                if not progress.finite:  # what is known to be good is the scale before
+                    track.stopped = "diverged"
+                    height, width = image.shape[1:3]
+                    raise DivergenceError(
+                        f"the loss at the beginning of {width}x{height} pixels is "
+                        f"{float(progress.state.point.loss)}, or its gradient is not finite",
+                        result(),
+                    )
             track.stage, track.number, track.start = stage, number, image
             track.begun, track.progress = begun, progress
             track.stopped = "interrupted"

@@ -1,4 +1,7 @@
-"""What a run is given, read once: the pictures at its size, the image it starts from."""
+"""What a run is given, read once: the pictures at its size, the image it starts from.
+
+Without TensorFlow, for which nobody whose pictures cannot be read should have to wait.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_tf.errors import SettingsError
-from nst_tf.losses import statistics
 from nst_tf.pictures import colours, images, initial, masks, views
+from nst_tf.pictures.identity import identity_of
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import choices, layers
 from nst_tf.recipe.objects import Given
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import record
 
 #: A style image, with a mask or without.
 Style = Picture | Masked
@@ -93,9 +95,9 @@ def load(
         ],
     }
     if isinstance(settings.init, Given):
-        identity["init"] = [record.identity_of(initial.given(settings.init))]
+        identity["init"] = [identity_of(initial.given(settings.init))]
     elif files := initial.files(settings.init):
-        identity["init"] = [record.identity_of(path) for path in files]
+        identity["init"] = [identity_of(path) for path in files]
     kept = None if protect is None else masks.read(protect, *photo.shape[:2])[..., np.newaxis]
     regions = _regions(settings, photo, sources, chosen, kept)
     return Inputs(photo, styles, start, identity, regions, kept)
@@ -115,9 +117,14 @@ def check_blend(settings: Settings, count: int) -> None:
         return
     asked = [name for name in ("rotations", "mirrored", "stroke_sizes") if getattr(settings, name)]
     asked = [f"{count} style images"] * (count > 1) + asked
-    if asked and not statistics.named(settings.style_loss).additive:
+    style_loss = settings.style_loss
+    if isinstance(style_loss, str):
+        additive = style_loss not in choices.SORTED
+    else:
+        additive = style_loss.additive
+    if asked and not additive:
         raise SettingsError(
-            f"style_loss={settings.style_loss} knows one style image, seen one way: leave out "
+            f"style_loss={style_loss} knows one style image, seen one way: leave out "
             f"{' and '.join(asked)}"
         )
 
@@ -160,5 +167,5 @@ def _regions(
 
 
 def _identity(picture: Picture, **more: Picture | None) -> dict[str, Any]:
-    others = {name: record.identity_of(one) for name, one in more.items() if one is not None}
-    return {**record.identity_of(picture), **others}
+    others = {name: identity_of(one) for name, one in more.items() if one is not None}
+    return {**identity_of(picture), **others}

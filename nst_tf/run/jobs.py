@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf import files, reading
+from nst_tf import files, reading, signals
 from nst_tf.errors import DivergenceError, FileError, NSTError
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
@@ -142,7 +142,7 @@ class Job:
                 raise
             result = error.result  # that a step is too long is what some sweeps are to show
         # The manifest comes last and says that the rest is there.
-        result.save(self.output)
+        files.or_elsewhere(result.save, self.output)
         return None if result.stopped == "interrupted" else result.manifest
 
 
@@ -206,10 +206,12 @@ class Jobs:
         self._context = multiprocessing.get_context("spawn")
         # That of several processes has a lock which a signal's handler in this one must not want.
         self._stopping: Any = self._context.Event() if self._workers > 1 else threading.Event()
+        self._asked = False
 
     def stop(self) -> None:
         """Ends the runs after their current step; those that are done stay done. From a callback,
         a signal or another thread."""
+        self._asked = True
         self._stopping.set()
 
     def run(self) -> dict[str, Manifest]:
@@ -228,6 +230,7 @@ class Jobs:
         try:
             return self._in_this_process() if self._workers == 1 else self._in_several()
         finally:
+            self._asked = False
             self._stopping.clear()
 
     def _in_this_process(self) -> dict[str, Manifest]:
@@ -267,15 +270,17 @@ class Jobs:
         )
         manifests: dict[str, Manifest] = {}
         try:
-            with _ignoring_ctrl_c():
+            with signals.ignored():
                 futures = {pool.submit(_do, job): job for job in self._jobs}
             for future in as_completed(futures):
                 self._keep(futures[future], future.result, manifests)
         except BrokenProcessPool as error:
-            raise NSTError(
-                "a worker process was ended from outside, perhaps for want of memory: "
-                "try fewer workers"
-            ) from error
+            time.sleep(0.2)  # what ended it, as SIGTERM to all at once, may be about to end us, too
+            if not self._asked:
+                raise NSTError(
+                    "a worker process was ended from outside, perhaps for want of memory: "
+                    "try fewer workers"
+                ) from error
         finally:
             # Where a run has failed, the others end with their current step.
             self._stopping.set()
@@ -372,19 +377,6 @@ class _Reports(Callback):
         self._worker.report(self._name, done, step.terms["total"])
         if self._worker.stopping:
             run.stop()
-
-
-@contextlib.contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """Processes that begin here never see a Ctrl-C: who starts them tells them to stop."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets no other one say what a signal does
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 # What follows runs in the processes of jobs that have several.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ from PIL import __version__ as pillow_version
 
 from nst_tf import files, reading
 from nst_tf.pictures import images
-from nst_tf.pictures.images import Picture
+from nst_tf.pictures.identity import identity_of as identity_of  # its place for who has a run
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.descent import Progress
 from nst_tf.version import __version__
@@ -151,24 +150,6 @@ def add(path: str | os.PathLike[str], more: Mapping[str, Any]) -> None:
     """
     beside = Path(path).with_suffix(".json")
     files.write(beside, json.dumps({**reading.read_json(beside), **more}, indent=1))
-
-
-def identity_of(picture: Picture) -> dict[str, Any]:
-    """What tells an input from others: the file and its hash, or the shape and the pixels'.
-
-    Args:
-      picture: of which a file object was read already (`images.held`).
-
-    Raises:
-      PictureError: a file that cannot be read.
-    """
-    if isinstance(picture, (str, os.PathLike)):
-        digest = hashlib.sha256(images.read(picture)).hexdigest()
-        return {"path": os.fspath(picture), "sha256": digest}
-    if isinstance(picture, bytes):
-        return {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()}
-    array = np.ascontiguousarray(picture)
-    return {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
 
 
 def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:

@@ -167,6 +167,7 @@ class StyleTransfer:
         self.settings = settings = presets.choose(preset, settings, **overrides)
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
         self._terms, watching = own_terms.checked(terms), as_callbacks(callbacks)
+        settings.check_aim(max((term.weight for term in self._terms), default=0))
         self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)

@@ -1,0 +1,451 @@
+"""What goes wrong from outside while a run goes on: disks, folders, numbers. Nothing is lost."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pictures import black_ink_only
+from PIL import Image
+from test_descent import eagerly
+from test_optimizers import START, bowl
+
+import nst_tf
+from nst_tf import assets, files, optimizers
+from nst_tf.apps import command
+from nst_tf.apps.main import main
+from nst_tf.errors import DivergenceError, FileError, NSTError
+from nst_tf.losses.objective import Evaluation
+from nst_tf.network.weights import Weights
+from nst_tf.recipe import presets
+from nst_tf.run import descent
+from nst_tf.run.descent import Limits
+from nst_tf.run.jobs import Job, Jobs
+from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
+
+SMALL = ["--size=32", "--iterations=3", "--weights=mini", "--optimizer=adam", "--quiet"]
+SMALL += ["--preset=gatys2016", "--content_layers=conv2_1", "--style_layers=conv1_1"]
+
+
+def stylize(out: Path, *flags: str) -> int:
+    return main(
+        ["stylize", str(assets.SCENE), str(assets.PAINTING), "-o", str(out), *SMALL, *flags]
+    )
+
+
+@pytest.fixture
+def refuge(tmp_path, monkeypatch):
+    """Where results go that cannot be where they were wanted."""
+    folder = tmp_path / "refuge"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def during(monkeypatch):
+    """Lets something happen in the middle of a run."""
+
+    def at_step_two(action):
+        steps = StyleTransfer.__iter__
+
+        def watched(run):
+            for step in steps(run):
+                if step.iteration == 2:
+                    action()
+                yield step
+
+        monkeypatch.setattr(StyleTransfer, "__iter__", watched)
+
+    return at_step_two
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 256 KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only the superuser can mount one")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    with (disk / "others").open("wb") as file:
+        while True:
+            try:
+                os.write(file.fileno(), bytes(1024))
+            except OSError:
+                return
+
+
+def kept(refuge: Path, error: str, name: str = "out.png") -> Path:
+    """The picture in the refuge, which the error names; it and its manifest are whole."""
+    (picture,) = refuge.glob(f"nst-tf-*/{name}")
+    assert f"the result is kept as {picture}" in error and error.count("\n") == 1
+    whole(picture)
+    return picture
+
+
+def whole(picture: Path) -> None:
+    with Image.open(picture) as image:
+        image.load()
+    assert json.loads(picture.with_suffix(".json").read_text())["iterations"] >= 2
+
+
+# The disk.
+
+
+class Full:
+    """A disk on which the write number `number` fails, and the later ones if it stays so."""
+
+    def __init__(self, folder: Path, number: int, stays: bool) -> None:
+        self.folder, self.number, self.stays, self.count, self.fsync = (
+            folder,
+            number,
+            stays,
+            0,
+            os.fsync,
+        )
+
+    def __call__(self, file: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{file}")).parent == self.folder:
+            self.count += 1
+            if self.count == self.number or (self.stays and self.count > self.number):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.fsync(file)
+
+
+#: A snapshot, the picture, its manifest, the proof, the manifest with it, the sheet.
+WRITES = 6
+
+
+@pytest.mark.parametrize("stays", [False, True])
+@pytest.mark.parametrize("number", range(1, WRITES + 2))
+def test_the_disk_is_full_at_every_write(tmp_path, refuge, monkeypatch, capsys, number, stays):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    out, sheet = folder / "out.png", folder / "sheet.png"
+    profile = tmp_path / "printer.icc"
+    profile.write_bytes(black_ink_only())
+    full = Full(folder, number, stays)
+    monkeypatch.setattr(os, "fsync", full)
+    code = stylize(out, "--snapshots=2", f"--sheet={sheet}", f"--proof={profile}")
+    error = capsys.readouterr().err
+    if number > WRITES:  # there are no more
+        assert (code, full.count, error) == (0, WRITES, "")
+        return
+    assert code == 2 and "No space left on device" in error and error.count("\n") == 1
+    assert not list(folder.glob(".*")), "half a file is left"
+    for path in folder.glob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+    if "the result is kept as" in error:
+        kept(refuge, error)
+    else:
+        whole(out)
+
+
+def test_a_full_disk(disk, refuge, during, capsys):
+    during(lambda: fill(disk))
+    assert stylize(disk / "out.png") == 2
+    kept(refuge, capsys.readouterr().err)
+    assert {path.name for path in disk.iterdir()} == {"others"}
+    assert stylize(disk / "out.png") == 2  # and now it is known before
+    assert "MB are free there: make room" in capsys.readouterr().err
+
+
+def test_a_disk_that_can_only_be_read(disk, refuge, during, capsys):
+    remount = ["mount", "-o", "remount,ro", str(disk)]
+    during(lambda: subprocess.run(remount, check=True))
+    assert stylize(disk / "out.png") == 2
+    kept(refuge, capsys.readouterr().err)
+    assert stylize(disk / "out.png") == 2
+    assert "no permission in" in capsys.readouterr().err
+
+
+def test_a_folder_that_vanishes(tmp_path, refuge, during, capsys):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    during(lambda: shutil.rmtree(folder))
+    assert stylize(folder / "out.png") == 2
+    assert "older" not in kept(refuge, capsys.readouterr().err).name
+
+
+def test_an_older_picture_is_not_taken_for_the_result(tmp_path, refuge, during, capsys):
+    out = tmp_path / "out.png"
+    assert stylize(out) == 0
+    before = out.read_bytes()
+    during(lambda: (tmp_path / "out.json").unlink() or (tmp_path / "out.json").mkdir())
+    assert stylize(out, "--init=noise") == 2  # the picture is new, its manifest is not there
+    error = capsys.readouterr().err
+    assert kept(refuge, error).read_bytes() == out.read_bytes() != before
+    assert "is older" not in error
+    (tmp_path / "out.json").rmdir()
+
+
+def test_what_is_older_is_said(tmp_path, refuge):
+    path = tmp_path / "a.txt"
+    files.write(path, "old")
+
+    def write(where):
+        if where == path:
+            raise FileError("the disk is full")
+        files.write(where, "new")
+
+    with pytest.raises(FileError, match=f"is kept as .*a.txt; what is at {path} is older"):
+        files.or_elsewhere(write, path)
+    assert path.read_text() == "old"
+    (there,) = refuge.glob("*/a.txt")
+    assert there.read_text() == "new"
+
+
+def test_without_a_temporary_folder_it_is_the_users_own(tmp_path, monkeypatch):
+    """As where its disk is full, which is when Python has none either."""
+
+    def none():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(FileError, match="is kept as"):
+        files.or_elsewhere(lambda where: files.write(where, "new"), tmp_path / "gone" / "a.txt")
+    (there,) = tmp_path.glob("nst-tf-*/a.txt")
+    assert there.read_text() == "new"
+
+
+def test_where_nothing_can_be_written_the_error_is_the_first_one(tmp_path, refuge):
+    def write(where):
+        raise FileError(f"cannot write {where}: full")
+
+    with pytest.raises(FileError, match=f"^cannot write {tmp_path / 'a'}: full$"):
+        files.or_elsewhere(write, tmp_path / "a")
+    assert not list(refuge.iterdir())
+
+
+def test_a_classical_picture_is_kept_as_well(tmp_path, refuge, monkeypatch, capsys):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    monkeypatch.setattr(os, "fsync", Full(folder, 1, True))
+    line = ["stylize", str(assets.SCENE), str(assets.PAINTING), "-o", str(folder / "out.png")]
+    assert main([*line, "--size=32", "--method=reinhard", "--quiet"]) == 2
+    (picture,) = refuge.glob("*/out.png")
+    assert f"kept as {picture}" in capsys.readouterr().err and not list(folder.iterdir())
+
+
+def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch):
+    settings = presets.settings(
+        "gatys2016", size=32, iterations=2, optimizer="adam",
+        content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0},
+    )  # fmt: skip
+    out = tmp_path / "grid" / "one.png"
+    job = Job("one", settings, str(assets.SCENE), (str(assets.PAINTING),), "mini", out)
+    with monkeypatch.context() as patch, pytest.raises(FileError) as caught:
+        patch.setattr(os, "fsync", Full(out.parent, 1, True))
+        Jobs([job]).run()
+    kept(refuge, f"{caught.value}\n", "one.png")
+    assert list(Jobs([job]).run()) == ["one"] and out.exists()  # the same command goes on
+
+
+def test_two_runs_to_one_file(tmp_path, during, capsys):
+    """The last one wins, and says so."""
+    out = tmp_path / "out.png"
+    during(lambda: out.write_bytes(b"another's"))
+    assert stylize(out) == 0
+    error = capsys.readouterr().err
+    assert f"{out} was written by another during this run" in error
+    whole(out)
+
+
+def test_whatever_else_ends_a_run_its_picture_is_saved(tmp_path, during, capsys):
+    def out_of_memory():
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    during(out_of_memory)
+    assert stylize(tmp_path / "out.png") == 2
+    assert "out of memory" in capsys.readouterr().err
+    whole(tmp_path / "out.png")
+
+
+# The processor and its clock.
+
+
+@pytest.mark.parametrize(
+    ("visible", "words"),
+    [("0", "CUDA_VISIBLE_DEVICES=0 asks for one"), ("", None), ("-1", None)],
+)
+def test_a_gpu_that_is_not_there(monkeypatch, visible, words):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
+    line = command.missing_gpu()
+    assert line is None if words is None else line is not None and words in line
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["a GPU"])
+    assert command.missing_gpu() is None
+
+
+def test_no_duration_depends_on_the_time_of_day():
+    """`time.time` goes back where a clock is set; perf_counter and monotonic never do."""
+    asked = set()
+    for path in Path(nst_tf.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                asked.add((node.value.id, node.attr))
+            if isinstance(node, ast.ImportFrom) and node.module in ("time", "datetime"):
+                asked |= {(node.module, name.name) for name in node.names}
+    assert ("time", "perf_counter") in asked  # it would be found
+    assert not asked & {("time", "time"), ("datetime", "datetime"), ("datetime", "now")}
+
+
+# Numbers that are none.
+
+
+class Planted:
+    """An objective whose value, gradient, or a single number of that is NaN or infinite at some of
+    its evaluations, the first of them perhaps; `met` counts them."""
+
+    def __init__(self, evaluate, draw: random.Random) -> None:
+        self.evaluate, self.count, self.met = evaluate, 0, 0
+        self.first = draw.choice([1, 2, 3, 5, 8])
+        self.share, self.what = draw.choice([0.1, 0.5, 1]), draw.choice(["loss", "all", "one"])
+        self.number, self.draw = draw.choice([np.nan, np.inf, -np.inf]), draw
+
+    def __call__(self, image):
+        loss, gradient, terms = self.evaluate(image)
+        self.count += 1
+        if self.count >= self.first and self.draw.random() < self.share:
+            self.met += 1
+            if self.what == "loss":
+                loss = loss + self.number
+            elif self.what == "all":
+                gradient = gradient + self.number
+            else:
+                planted = np.array(gradient)
+                planted.flat[self.draw.randrange(planted.size)] = self.number
+                gradient = tf.constant(planted)
+        return Evaluation(loss, gradient, terms)
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "adam", "gd", "pyramid"])
+@pytest.mark.parametrize("tries", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_numbers_that_are_none_in_a_descent(name, tries):
+    """It ends, and with the best image that had a finite loss and gradient."""
+    ends, met = set(), 0
+    for seed in range(tries):
+        evaluate = Planted(bowl, random.Random(seed))
+        solver, limits = optimizers.create(name), Limits(evaluations=20)
+        progress = descent.begin(evaluate, solver, START)
+        if not progress.finite:
+            ends.add("refused")
+            continue
+        take_step = eagerly(evaluate, solver)
+        begun = progress
+        for progress in descent.descend(evaluate, solver, begun, limits, take_step):
+            assert np.isfinite(progress.best.image).all() and np.isfinite(progress.best.loss)
+            assert np.isfinite(progress.best.gradient).all()
+        ends.add(descent.verdict(progress, limits))
+        true = float(bowl(progress.best.image)[0])
+        np.testing.assert_allclose(float(progress.best.loss), true, rtol=1e-6)
+        met += evaluate.met
+    assert ends <= {"refused", "finished", "stalled", "diverged"} and met > tries
+
+
+@pytest.fixture
+def planted(monkeypatch, without_graphs, tiny_weights):
+    """A small run of three scales whose objective is not always finite, and how it ends."""
+
+    def run(plant) -> str:
+        class Poisoned(Workshop):
+            def objective(self, *arguments, **options):
+                return plant(super().objective(*arguments, **options))
+
+        settings: dict[str, Any] = {
+            "size": 32,
+            "min_scale": 16,
+            "evaluations": 1,
+            "optimizer": "adam",
+        }
+        settings |= {"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0}}
+        run = StyleTransfer(
+            str(assets.SCENE), str(assets.PAINTING), weights=tiny_weights, workshop=Poisoned(),
+            preset="gatys2016", **settings,
+        )  # fmt: skip
+        try:
+            result = run.run()
+        except DivergenceError as error:
+            if error.result is None:
+                return "refused"
+            result = error.result
+        assert np.isfinite(result.array).all()
+        assert result.array.min() >= 0 and result.array.max() <= 1
+        json.dumps(result.manifest, allow_nan=False)
+        return result.stopped
+
+    return run
+
+
+@pytest.mark.parametrize("tries", [3, pytest.param(40, marks=pytest.mark.slow)])
+def test_numbers_that_are_none_in_a_run(planted, tries):
+    def of(seed: int) -> str:
+        draw = random.Random(seed)
+        made: dict[int, Planted] = {}
+        return planted(lambda given: made.setdefault(id(given), Planted(given, draw)))
+
+    ends = {of(seed) for seed in range(tries)}
+    assert ends <= {"refused", "finished", "stalled", "diverged"}
+
+
+def test_a_scale_that_does_not_begin_leaves_the_one_before(planted):
+    seen = []
+
+    def from_the_second_on(given):
+        def evaluate(image):
+            loss, gradient, terms = given(image)
+            seen.append(int(image.shape[2]))
+            return Evaluation(
+                loss * (1.0 if image.shape[2] == seen[0] else np.nan), gradient, terms
+            )
+
+        return evaluate
+
+    assert planted(from_the_second_on) == "diverged"
+    assert len(set(seen)) == 2  # the third is not tried
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_numbers_that_are_none_in_what_is_given(tiny_weights, number):
+    """One anywhere is enough: in a picture, in the network, in a term of the user's."""
+    draw = np.random.default_rng(0)
+    picture = draw.random((24, 24, 3), np.float32)
+    good = {
+        "weights": tiny_weights, "preset": "gatys2016", "evaluations": 2, "optimizer": "adam",
+        "content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0},
+    }  # fmt: skip
+    bad = picture.copy()
+    bad.flat[draw.integers(bad.size)] = number
+    for pair in ((bad, picture), (picture, bad)):
+        with pytest.raises(NSTError, match="float pictures are in"):
+            nst_tf.stylize(*pair, **good)
+    kernels = {name: kernel.copy() for name, kernel in tiny_weights.kernels.items()}
+    kernels["conv1_1"].flat[draw.integers(kernels["conv1_1"].size)] = number
+    weights = Weights(kernels, tiny_weights.biases, "planted")
+    with pytest.raises(NSTError, match="not finite"):
+        nst_tf.stylize(picture, 1 - picture, **{**good, "weights": weights})
+    term = nst_tf.Term("bad", lambda image: tf.reduce_mean(image) * number)
+    with pytest.raises(NSTError, match="not finite"):
+        nst_tf.stylize(picture, 1 - picture, terms=[term], **good)
