@@ -116,6 +116,7 @@ def main(argv: list[str]) -> int:
     if values.method != _GATYS:
         return _classical(values, settings, arguments)
     command.import_tensorflow()
+    run_flags.determine(values)
     from nst_tf.run.transfer import StyleTransfer
     from nst_tf.watch.watchers import Filming, Watchers
 
