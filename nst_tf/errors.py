@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 
+def one_line(text: str) -> str:
+    """A text as a terminal can be shown it: without line breaks, what is not printed escaped.
+
+    A file's name, or a library's own words, may hold line breaks, the escape sequences that colour
+    or clear a terminal, and letters that turn its direction.
+    """
+    return "".join(
+        letter if letter.isprintable() else ascii(letter)[1:-1]
+        for letter in " ".join(text.splitlines())
+    )
+
+
 class NSTError(Exception):
     """Base of every error that nst_tf raises on purpose. Its text is one line."""
 
     def __init__(self, message: str) -> None:
-        # A file's name, or a library's own words, may hold line breaks.
-        super().__init__(" ".join(message.splitlines()))
+        super().__init__(one_line(message))
 
 
 class SettingsError(NSTError, ValueError):

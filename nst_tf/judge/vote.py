@@ -360,8 +360,11 @@ def _agreed(inputs: Sequence[Sequence[dict[str, Any]]]) -> tuple[Path, ...]:
 def _is_there(image: dict[str, Any]) -> bool:
     """Whether an input's file is there, and still what the run was given."""
     try:
-        data = Path(image["path"]).read_bytes()
-    except (OSError, KeyError, ValueError):  # of an array there is no path
+        path = Path(image["path"])
+        if not path.is_file():  # what a manifest calls its picture may be a pipe, without end
+            return False
+        data = path.read_bytes()
+    except (OSError, KeyError, TypeError, ValueError):  # of an array there is no path
         return False
     return hashlib.sha256(data).hexdigest() == image["sha256"]
 

@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import __version__ as pillow_version
 
+from nst_tf.errors import one_line
+
 #: By which TensorFlow is told to compute deterministically, also in processes begun after that.
 DETERMINISTIC = "TF_DETERMINISTIC_OPS"
 
@@ -86,11 +88,12 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _flat(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "nst_tf", str(manifest.get("nst_tf"))
+    yield "nst_tf", one_line(str(manifest.get("nst_tf")))
     for part in ("versions", "machine"):
         told = manifest.get(part)
         for name, value in told.items() if isinstance(told, Mapping) else ():
-            yield name, " + ".join(map(str, value)) if isinstance(value, list) else str(value)
+            text = " + ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield one_line(str(name)), one_line(text)
 
 
 def _threads(set_here: int, variable: str) -> int:
