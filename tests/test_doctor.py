@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib.util
+import inspect
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -111,6 +113,21 @@ def test_weights_are_known_by_their_hashes(monkeypatch, tmp_path, tiny_weights):
         assert found["weights $NST_TF_WEIGHTS"].state == state
     monkeypatch.setenv("NST_TF_WEIGHTS", "mini")
     assert len(by_name(health._weights)) == 2
+
+
+def test_the_file_that_keras_has_is_known(monkeypatch, tmp_path):
+    """By the hash that stands in Keras; another network in its place is noted."""
+    assert health.KERAS_MD5 in inspect.getsource(inspect.getmodule(tf.keras.applications.VGG19))
+    cached = tmp_path / "models" / "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    cached.parent.mkdir()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with h5py.File(cached, "w") as file:
+        for name, array in np.load(assets.MINI, allow_pickle=False).items():
+            file[name] = array
+    found = by_name(health._weights)["weights imagenet"]
+    assert found.state == NOTE and "not the file that Keras has" in found.says
+    monkeypatch.setattr(health, "KERAS_MD5", health._md5(cached))
+    assert by_name(health._weights)["weights imagenet"].state == FIT
 
 
 def test_folders_that_cannot_be_written(monkeypatch, tmp_path):

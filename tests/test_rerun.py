@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,14 @@ import pytest
 
 import nst_tf
 from nst_tf import assets
-from nst_tf.apps import rerun
+from nst_tf.apps import command, rerun
 from nst_tf.apps.main import main
 from nst_tf.errors import FileError, NSTError, SettingsError
+from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images
 from nst_tf.pictures.masks import Masked
+from nst_tf.recipe import presets
+from nst_tf.run import record
 from nst_tf.run.again import Manifest
 
 #: All that are it compile once between them.
@@ -154,14 +159,14 @@ def manifest(inputs, tmp_path) -> Path:
     """As a run would leave it, without the run."""
     told = {
         "nst_tf": "0.2.0",
-        "settings": nst_tf.recipe.presets.settings("gatys2016", size=32).asdict(),
+        "settings": presets.settings("gatys2016", size=32).asdict(),
         "image": {"height": 24, "width": 32},
         "engine": "winograd",
         "dtype": "float32",
         "stopped": "finished",
         "iterations": 3,
-        "content": nst_tf.run.record.identity_of(str(inputs / "photo.png")),
-        "styles": [nst_tf.run.record.identity_of(str(inputs / "painting.png"))],
+        "content": record.identity_of(str(inputs / "photo.png")),
+        "styles": [record.identity_of(str(inputs / "painting.png"))],
         "weights": {"source": "mini (built in, distilled from VGG19)", "sha256": "0"},
         "result_sha256": "0",
     }
@@ -190,6 +195,38 @@ def test_other_pictures_and_other_networks_are_refused(manifest, inputs, tmp_pat
     assert f"{other / 'painting.png'} is no longer style image 1" in line
     weights = {"source": str(inputs / "photo.png"), "sha256": "0", "file_sha256": "0"}
     assert "the network" in refused(changed(manifest, weights=weights, styles=[]), capsys=capsys)
+
+
+QUICKLY = """
+import sys
+from nst_tf.apps.main import main
+code = main(["rerun", *sys.argv[1:]])
+assert "tensorflow" not in sys.modules
+sys.exit(code)
+"""
+
+
+def test_it_is_refused_before_tensorflow_is_loaded(manifest, inputs):
+    os.remove(inputs / "painting.png")
+    done = subprocess.run([sys.executable, "-c", QUICKLY, manifest], capture_output=True, text=True)
+    assert done.returncode == 2 and "style image 1 is not at" in done.stderr
+
+
+def test_ctrl_c_leaves_nothing_and_says_so(manifest, monkeypatch, capsys):
+    """Half of a run is nothing to compare."""
+    told = json.loads(manifest.read_text())
+    mini = weights_module.load("mini")
+    weights = {**told["weights"], "sha256": mini.sha256}
+    settings = {**told["settings"], "evaluations": None, "iterations": 3, "optimizer": "adam"}
+    settings |= {"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0}}
+    path = changed(manifest, weights=weights, settings=settings)
+    # It is told to stop after the first step, which is not where it was stopped.
+    answers = iter([True, False])
+    monkeypatch.setattr(Manifest, "ended", lambda manifest, iteration: next(answers))
+    before = set(manifest.parent.rglob("*"))
+    assert main(["rerun", str(path), "--quiet"]) == command.INTERRUPTED
+    assert set(manifest.parent.rglob("*")) == before
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_what_would_be_written_over_is_refused(manifest, inputs, capsys):

@@ -6,6 +6,7 @@ in one of its own, `self_test.py`.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -41,6 +42,8 @@ EXTRAS = {
     "onnx": ("SavedModels for ONNX", ("tf2onnx", "onnxruntime")),
     "notebook": ("the notebook", ("ipykernel", "matplotlib")),
 }
+#: Of VGG19's file, by which keras.applications knows it.
+KERAS_MD5 = "253f8cb515780f3b799900260a226db6"
 #: Of TensorFlow: the oldest that is supported.
 OLDEST = (2, 15, 1)
 #: Bytes: TensorFlow itself takes half of it.
@@ -133,10 +136,19 @@ def _weights() -> Iterator[Finding]:
         facts |= {"network": known, "sha256": network.sha256, "file_sha256": network.file_sha256}
         kind = "a network of one's own" if known is None else known
         said = f"{kind}, sha256 {network.sha256}, {path}"
-        wanted = {"imagenet": "vgg19", "mini": "mini"}.get(name, known)
-        if known != wanted:
-            said = f"{said}: it should be {wanted}"
-        yield Finding(f"weights {name}", FIT if known == wanted else UNFIT, said, facts)
+        state = FIT
+        if name == "mini" and known != "mini":
+            said, state = f"{said}: changed, install nst_tf anew", UNFIT
+        elif name == "imagenet" and _md5(path) != KERAS_MD5:
+            said = (
+                f"{said}: not the file that Keras has; it will load that anew, or delete this one"
+            )
+            state = NOTE
+        yield Finding(f"weights {name}", state, said, facts)
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _folders() -> Iterator[Finding]:

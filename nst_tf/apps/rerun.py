@@ -10,7 +10,7 @@ from absl import flags
 
 from nst_tf import files
 from nst_tf.apps import command, run_flags
-from nst_tf.errors import DivergenceError, FileError, NSTError
+from nst_tf.errors import DivergenceError, FileError
 from nst_tf.pictures import images
 from nst_tf.run.again import Files, Manifest
 
@@ -127,7 +127,7 @@ def _run(
                 raise
             result = error.result
     if result.stopped == "interrupted" and not manifest.ended(result.manifest["iterations"]):
-        raise NSTError("stopped before its end: nothing is written")
+        raise KeyboardInterrupt  # half of it is no result to compare
     result.save(output)
     return result.array, result.manifest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 import tensorflow as tf
@@ -54,7 +55,7 @@ def to_text(painting: np.ndarray) -> str:
     return _DATA + base64.b64encode(file.getvalue()).decode()
 
 
-def is_text(given: object) -> bool:
+def is_text(given: object) -> TypeGuard[str]:
     """Whether it is what `to_text` makes of a painting."""
     return isinstance(given, str) and given.startswith(_DATA)
 
