@@ -17,8 +17,8 @@ APPS = {
     "rerun": "make a result again from its .json, and see whether it is the same",
     "plot": "draw the loss curves of a finished run",
     "export": "write the feature model as a SavedModel",
-    "doctor": "whether all that runs need is there and works",
     "verify-export": "check a SavedModel in a process that has only TensorFlow",
+    "doctor": "whether all that runs need is there and works",
 }
 
 _USAGE = """nst-tf COMMAND ...: neural style transfer
