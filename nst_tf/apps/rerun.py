@@ -19,8 +19,8 @@ nst-tf rerun OUT.json [-o AGAIN.png] [flags]
 
 Makes the result that OUT.json lies beside again: with its settings, from the same pictures and
 weights, which are known by their hashes. Writes it to OUT-again.png, with a .json of its own, and
-says whether its pixels, in 8 bits, are the same; where they are not, what is not as it was: versions,
-processor, threads, devices. A run that was stopped is stopped where it was.
+says whether its pixels, in 8 bits, are the same; where they are not, what is not as it was:
+versions, processor, threads, devices. A run that was stopped is stopped where it was.
 
     nst-tf rerun out.json
     nst-tf rerun theirs/out.json --inputs=pictures/
