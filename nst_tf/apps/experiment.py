@@ -106,6 +106,7 @@ def main(argv: list[str]) -> int:
     files.make_folder(folder)
 
     command.import_tensorflow()
+    run_flags.determine(values)
     from nst_tf import page
     from nst_tf.experiments import report
     from nst_tf.experiments.grid import Folder

@@ -161,6 +161,7 @@ def _protocol(values: flags.FlagValues) -> int:
     results = [_named(part) for part in values.results]
     files.make_folder(Path(values.out))
     command.import_tensorflow()
+    run_flags.determine(values)
     from nst_tf.judge import methods as methods_module
     from nst_tf.judge.comparison import Comparison
     from nst_tf.network import machine

@@ -14,9 +14,11 @@ APPS = {
     "experiment": "the figures that people make of the algorithm, each with a page",
     "judge": "measure how good results are; compare methods on many pairs",
     "vote": "a page that asks people which of two results is better, and the count",
+    "rerun": "make a result again from its .json, and see whether it is the same",
     "plot": "draw the loss curves of a finished run",
     "export": "write the feature model as a SavedModel",
     "verify-export": "check a SavedModel in a process that has only TensorFlow",
+    "doctor": "whether all that runs need is there and works",
 }
 
 _USAGE = """nst-tf COMMAND ...: neural style transfer

@@ -81,7 +81,19 @@ def define_engine(values: flags.FlagValues) -> None:
         "algorithm; 'auto' is what suits the machine. The result is the same to rounding.",
     )
     one_of("dtype", "auto", list(choices.DTYPES), "What it is computed in; losses are float32.")
+    define_deterministic(values)
     flags.DEFINE_boolean("quiet", False, "No progress bar.", flag_values=values)
+
+
+def define_deterministic(values: flags.FlagValues) -> None:
+    """Defines --deterministic, for `determine`."""
+    flags.DEFINE_boolean(
+        "deterministic",
+        False,
+        "Let TensorFlow take the same way at every run: on a GPU slower, and the same bytes; on a "
+        "processor these are the same as without.",
+        flag_values=values,
+    )
 
 
 def define_settings(values: flags.FlagValues, names: Sequence[str]) -> None:
@@ -119,6 +131,14 @@ def changes(values: flags.FlagValues, preset: str) -> dict[str, Any]:
             value = value or None
         given[name] = value
     return given
+
+
+def determine(values: flags.FlagValues) -> None:
+    """Does what --deterministic asks for, before anything is computed."""
+    if values.deterministic:
+        from nst_tf.run import computer
+
+        computer.be_deterministic()
 
 
 def tile(values: flags.FlagValues) -> int | str:

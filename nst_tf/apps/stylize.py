@@ -141,6 +141,7 @@ def main(argv: list[str]) -> int:
     before = files.stamp(output)
 
     command.import_tensorflow()
+    run_flags.determine(values)
     from nst_tf.run.transfer import StyleTransfer
     from nst_tf.watch.watchers import Filming, Watchers
 

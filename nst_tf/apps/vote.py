@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from nst_tf.apps import command
+from nst_tf.errors import one_line
 from nst_tf.judge import vote
 from nst_tf.judge.vote import Share
 
@@ -107,12 +108,13 @@ def _page(first: Path, second: Path, values: flags.FlagValues) -> str:
     for method, names in zip(methods, (found.only_first, found.only_second), strict=True):
         if names:
             lines.append(f"only in {method}, not asked about: {', '.join(names)}")
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _table(paths: Sequence[Path]) -> str:
     """Counts files of answers; returns the table."""
-    methods, counts = vote.count(paths)
+    named, counts = vote.count(paths)
+    methods = [one_line(str(name)) for name in named]  # whoever answered may have written anything
     rows = [("", methods[0], "95 % interval", "answers", "", "alike when repeated")]
     for question, counted in counts.items():
         chosen, ahead = counted.chosen, counted.ahead()

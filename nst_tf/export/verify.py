@@ -64,7 +64,7 @@ def verify(
             raise ExportError(f"{version} does not run: {last}")
         if not results.is_file():
             raise ExportError(f"{python} ran nothing: name a Python with TensorFlow")
-        served = dict(np.load(results))
+        served = dict(np.load(results, allow_pickle=False))
     settings = Settings(**made["settings"])
     what, layers = made["what"], made["layers"]
     most = made.get("most_pixels", images.MAX_SIZE**2)  # before 0.2.0 there was no such limit

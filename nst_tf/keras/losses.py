@@ -33,7 +33,7 @@ from typing_extensions import Unpack
 
 from nst_tf import assets
 from nst_tf.errors import SettingsError
-from nst_tf.keras.paintings import Paintings, read_paintings, style_targets, to_text
+from nst_tf.keras.paintings import Paintings, is_text, read_paintings, style_targets, to_text
 from nst_tf.losses import statistics
 from nst_tf.losses.border import seen_by
 from nst_tf.losses.laplacian import laplacian
@@ -116,6 +116,16 @@ class _Loss(tf.keras.losses.Loss):
         config = {**super().get_config(), **self._config}
         config.pop("fn", None)
         return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> _Loss:
+        """Of a saved model, which holds its paintings: no path of one that a file names is read."""
+        style = config.get("style") or []
+        if not isinstance(style, list) or not all(map(is_text, style)):
+            raise SettingsError(
+                f"a saved {cls.__name__} names a style that it does not hold: make the loss anew"
+            )
+        return cls(**config)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Float32 [batch]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 import tensorflow as tf
@@ -38,7 +39,7 @@ def read_paintings(given: Paintings, style_size: int | None) -> list[np.ndarray]
     """
     paintings = []
     for one in given if isinstance(given, (list, tuple)) else [given]:
-        if isinstance(one, str) and one.startswith(_DATA):
+        if is_text(one):
             one = base64.b64decode(one.removeprefix(_DATA))
         picture = images.load(one)
         size = style_size or min(LARGEST, max(picture.shape[:2]))
@@ -52,6 +53,11 @@ def to_text(painting: np.ndarray) -> str:
     file = io.BytesIO()
     images.to_pil(painting).save(file, "PNG")
     return _DATA + base64.b64encode(file.getvalue()).decode()
+
+
+def is_text(given: object) -> TypeGuard[str]:
+    """Whether it is what `to_text` makes of a painting."""
+    return isinstance(given, str) and given.startswith(_DATA)
 
 
 def style_targets(

@@ -207,6 +207,17 @@ def _keras_cache() -> Path:
     return directory / "models" / "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
+def found() -> dict[str, Path]:
+    """The files that weights are read from here without a download, by name: `imagenet` (in Keras'
+    cache) and `mini`, and `$NST_TF_WEIGHTS` where it names a file. Whether each is there is not
+    looked at."""
+    files = {"imagenet": _keras_cache(), "mini": assets.MINI}
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    if named and named not in ("imagenet", "mini", "random", "auto"):
+        files[f"${ENVIRONMENT_VARIABLE}"] = Path(named)
+    return files
+
+
 def _choices() -> str:
     """The choices that work on this machine, for the end of an error's line."""
     works = ["'mini' (built in)", "'random' (no brush strokes)"]

@@ -14,7 +14,7 @@ from nst_tf import files, signals
 from nst_tf.classical import methods
 from nst_tf.classical.checks import Report
 from nst_tf.pictures import images
-from nst_tf.run import record
+from nst_tf.run import computer, record
 from nst_tf.run.jobs import Manifest, Worker, done_before
 from nst_tf.run.meter import Meter
 from nst_tf.version import __version__
@@ -148,6 +148,9 @@ def make(
     meter = Meter()
     made = work.paint(pictures, report)
     manifest |= {
+        "versions": computer.versions(),
+        "machine": computer.machine(),
+        "result_sha256": record.pixels_sha256(made),
         "paper": methods.METHODS[work.method].paper,
         "seconds": round(meter.seconds, 4),
         **meter.spent(),

@@ -5,22 +5,20 @@ from __future__ import annotations
 import functools
 import json
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from PIL import __version__ as pillow_version
 
 from nst_tf import files, reading
 from nst_tf.pictures import images
 from nst_tf.pictures.identity import identity_of as identity_of  # its place for who has a run
 from nst_tf.recipe.settings import Settings
+from nst_tf.run import computer
 from nst_tf.run.descent import Progress
 from nst_tf.version import __version__
 
@@ -152,6 +150,16 @@ def add(path: str | os.PathLike[str], more: Mapping[str, Any]) -> None:
     files.write(beside, json.dumps({**reading.read_json(beside), **more}, indent=1))
 
 
+def pixels_sha256(picture: np.ndarray) -> str:
+    """SHA-256 of a picture's pixels in 8 bits, RGB, row by row: whatever the file, its format and
+    its bits, and of a PNG that of the bytes that any program decodes.
+
+    Args:
+      picture: float [height, width, 3]; values outside [0, 1] are clipped.
+    """
+    return hashlib.sha256(images.to_uint8(picture).tobytes()).hexdigest()
+
+
 def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is of the very work that an identity tells from others.
 
@@ -169,6 +177,7 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
 
 def manifest(
     identity: Mapping[str, Any],
+    picture: np.ndarray,
     history: Sequence[Mapping[str, float]],
     spent: Mapping[str, float | int | None],
     stopped: str,
@@ -179,7 +188,8 @@ def manifest(
     """How an image came about, as plain values for JSON.
 
     Args:
-      identity: of the run (`StyleTransfer.identity`).
+      identity: of the run (`StyleTransfer.identity`), and how else it was computed.
+      picture: that it made, float32 [height, width, 3].
       history: its rows; the last says how far it came.
       spent: on it, as `meter.Meter.spent` says.
       stopped: why it ended.
@@ -191,14 +201,9 @@ def manifest(
     return {
         "nst_tf": __version__,
         **identity,
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            # Keras 2 does not tell it by way of tf.keras.
-            "keras": getattr(tf.keras, "__version__", None) or metadata.version("keras"),
-            "numpy": np.__version__,
-            "pillow": pillow_version,
-        },
+        "versions": computer.versions(),
+        "machine": computer.machine(),
+        "result_sha256": pixels_sha256(picture),
         "stopped": stopped,
         "iterations": history[-1]["iteration"],
         "evaluations": history[-1]["evaluations"],

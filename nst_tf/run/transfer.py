@@ -289,15 +289,16 @@ class StyleTransfer:
         Raises:
           SettingsError: nothing has been evaluated yet.
         """
-        track, progress = self._track, self._progress()
+        track, progress, best = self._track, self._progress(), self.best
         return Result(
-            self.best,
+            best,
             list(track.history),
             self.settings,
             track.stopped,
             dict(track.snapshots),
             record.manifest(
-                self.identity,
+                {**self.identity, "tile": self._course.tile},
+                best,
                 list(track.history),
                 track.spent,
                 track.stopped,
