@@ -178,7 +178,8 @@ def wrong(files: dict[str, bytes], draw: random.Random) -> Iterator[File]:
         if name.startswith("picture"):
             yield f"{stem}-{suffix}-as.{draw.choice(['png', 'jpg', 'tif', 'h5', 'txt'])}", data
         if suffix == "json":
-            for number, other in enumerate((None, [], {}, "x", -1, 1e999, 10**400, True, [[{}]])):
+            others: tuple[Any, ...] = (None, [], {}, "x", -1, 1e999, 10**400, True, [[{}]])
+            for number, other in enumerate(others):
                 for key, value in _replaced(json.loads(data), other):
                     changed = json.dumps(value).encode()
                     yield f"{stem}-other-{number}-{key}.json", changed

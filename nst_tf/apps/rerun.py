@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from nst_tf import files
+from nst_tf import files, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.errors import DivergenceError, FileError
 from nst_tf.pictures import images
@@ -119,7 +120,7 @@ def _run(
         dtype=manifest.told["dtype"],
         keep_snapshots=False,
     )
-    with command.stopping_on_ctrl_c(run.stop):
+    with signals.stopping(run.stop, lambda: bool(run.history)) as stop:
         try:
             result = run.run()
         except DivergenceError as error:
@@ -127,7 +128,7 @@ def _run(
                 raise
             result = error.result
     if result.stopped == "interrupted" and not manifest.ended(result.manifest["iterations"]):
-        raise KeyboardInterrupt  # half of it is no result to compare
+        raise signals.Signalled(stop.number or signal.SIGINT)  # half of it is nothing to compare
     result.save(output)
     return result.array, result.manifest
 
