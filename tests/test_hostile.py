@@ -161,7 +161,7 @@ def test_names_are_shown_and_not_obeyed():
 
 
 def test_nothing_is_unpickled_nor_advised_to_be(tmp_path):
-    np.savez(tmp_path / "a.npz", **{"conv1_1/kernel": np.array([{}, print])})  # type: ignore[arg-type]
+    np.savez(tmp_path / "a.npz", **{"conv1_1/kernel": np.array([{}, print])})
     (tmp_path / "b.npz").write_bytes(b"\x80\x04cposix\nsystem\n.")
     for name, words in (("a.npz", "holds Python objects, not numbers"), ("b.npz", "not a zip")):
         with pytest.raises(WeightsError, match=words) as caught:

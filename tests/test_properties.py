@@ -190,7 +190,7 @@ def test_any_text_is_a_style_or_refused(folder, text):
     except SettingsError as error:
         assert one_line(error)
     else:
-        assert parsed == text or f"{parsed.picture}:{parsed.mask}" == text  # type: ignore[union-attr]
+        assert parsed == text or f"{parsed.picture}:{parsed.mask}" == text
 
 
 @hypothesis.given(
