@@ -14,8 +14,10 @@ from nst_tf.errors import FileError
 #: Bytes that a file of pixels may have: more than any camera, scanner or painting program here
 #: makes of what may be read at all.
 MOST = 512 << 20
-#: And one of JSON, which takes some twenty times as much in memory.
+#: And one of JSON; a manifest of 80 000 iterations has as many.
 MOST_JSON = 32 << 20
+#: Lists and objects in it: each takes some hundred bytes in memory, and three in the file.
+_MOST_PARTS = 500_000
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -74,9 +76,11 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """What a file of JSON says.
 
     Raises:
-      FileError: it cannot be read, is larger than `MOST_JSON`, or is no JSON.
+      FileError: it cannot be read, is larger than `MOST_JSON`, holds too many parts, or is no JSON.
     """
     data = read(path, MOST_JSON)
+    if data.count(b"[") + data.count(b"{") > _MOST_PARTS:
+        raise FileError(f"{path} is too large: it holds more than {_MOST_PARTS} lists and objects")
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError, too; lists of lists of ...

@@ -53,6 +53,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "card": lambda path: card.read(Path(path).parent),
 }
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
+#: What stands in JSON where something else should.
+OTHERS: tuple[Any, ...] = (None, [], {}, "x", -1, 1e999, 10**400, True, [[{}]])
 #: Formats that Pillow would write by other programs, or only as a stub of a reader.
 LEFT_OUT = {"EPS", "GRIB", "BUFR", "HDF5", "WMF"}
 
@@ -138,10 +140,11 @@ def bombs(frames: int) -> Iterator[File]:
         made_by_h5py.create_dataset("conv1_1/kernel", shape, "f4", chunks=True, compression=9)
         made_by_h5py.create_dataset("conv1_1/bias", (64,), "f4", external=[("/etc/passwd", 0, 256)])
     yield "weights-bomb.h5", file.getvalue()
-    long = b"[" + b"[]," * (12 << 20) + b"[]]"
+    long = b"[" + b"[]," * (10 << 20) + b"[]]"
     for kind in ("json", "run", "votes"):
-        yield f"{kind}-deep.json", b"[" * 1_000_000
+        yield f"{kind}-deep.json", b"[" * 100_000
         yield f"{kind}-long.json", long
+        yield f"{kind}-longer.json", long + bytes(8 << 20)
         yield f"{kind}-number.json", b"9" * 1_000_000
         yield f"{kind}-bytes.json", bytes(range(256))
 
@@ -173,13 +176,12 @@ def wrong(files: dict[str, bytes], draw: random.Random) -> Iterator[File]:
         stem, suffix = name.rsplit(".", 1)
         for percent in range(0, 100, 5):
             yield f"{stem}-cut-{percent}.{suffix}", cut(data, percent / 100)
-        for number in range(12):
+        for number in range(12 if name.startswith("picture") else 100):
             yield f"{stem}-turned-{number}.{suffix}", flipped(data, draw)
         if name.startswith("picture"):
             yield f"{stem}-{suffix}-as.{draw.choice(['png', 'jpg', 'tif', 'h5', 'txt'])}", data
         if suffix == "json":
-            others: tuple[Any, ...] = (None, [], {}, "x", -1, 1e999, 10**400, True, [[{}]])
-            for number, other in enumerate(others):
+            for number, other in enumerate(OTHERS):
                 for key, value in _replaced(json.loads(data), other):
                     changed = json.dumps(value).encode()
                     yield f"{stem}-other-{number}-{key}.json", changed

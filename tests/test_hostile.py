@@ -17,7 +17,7 @@ from PIL import Image
 from nst_tf import memory_at_hand, reading
 from nst_tf.errors import FileError, NSTError, PictureError, WeightsError
 from nst_tf.network import weights
-from nst_tf.pictures import encoded, images
+from nst_tf.pictures import encoded, images, proof
 
 GIB = 1 << 30
 
@@ -158,6 +158,14 @@ def test_names_are_shown_and_not_obeyed():
     assert str(NSTError("no \x1b[2Jfile\r\n\x07 caf\u00e9 \u202egnp.jpg")) == (
         r"no \x1b[2Jfile \x07 café \u202egnp.jpg"
     )
+
+
+def test_a_profile_whose_words_are_no_letters(tmp_path):
+    data = bytearray(images.SRGB_ICC)
+    data[12:16] = b"\xd2tr\xa0"  # the kind of device
+    (tmp_path / "a.icc").write_bytes(data)
+    with pytest.raises(FileError, match=r"a\.icc is not an ICC profile"):
+        proof.Printer(tmp_path / "a.icc")
 
 
 def test_nothing_is_unpickled_nor_advised_to_be(tmp_path):

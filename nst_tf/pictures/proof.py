@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from nst_tf import reading
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, one_line
 from nst_tf.pictures import images, spaces
 
 #: How far, in CIE 1976 ΔE*ab, a print may be from a colour that counts as printable: what
@@ -70,13 +70,13 @@ class Printer:
         data = reading.read(profile, _MOST)
         try:
             opened = ImageCms.ImageCmsProfile(io.BytesIO(data))
-        except OSError as error:
+            device, space = (
+                word.strip() for word in (opened.profile.device_class, opened.profile.xcolor_space)
+            )
+        except (OSError, UnicodeDecodeError) as error:  # words of four letters that are none
             raise FileError(
                 f"{path} is not an ICC profile: name the .icc or .icm file of the printer and paper"
             ) from error
-        device, space = (
-            word.strip() for word in (opened.profile.device_class, opened.profile.xcolor_space)
-        )
         if device not in _DEVICES or space not in _MODES:
             raise FileError(
                 f"{path} is an ICC profile of the kind {device!r} for {space}, by which no picture "
@@ -100,7 +100,8 @@ class Printer:
                 f"the profile {path} does not convert both to {space} and back: use one of an RGB "
                 "or CMYK printer"
             ) from error
-        self.description = ImageCms.getProfileDescription(opened).strip() or path.stem
+        described = ImageCms.getProfileDescription(opened).strip()
+        self.description = one_line(described or path.stem)
 
     def perceptual(self, image: Image.Image) -> Image.Image:
         """The print of an RGB image, fitted into the printer's gamut, as RGB."""

@@ -8,12 +8,12 @@ the one that stands beside the name, and nothing is written where it says.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nst_tf import reading
 from nst_tf.errors import FileError, SettingsError, WeightsError
 from nst_tf.pictures import initial
 from nst_tf.pictures.masks import Masked
@@ -69,9 +69,7 @@ class Manifest:
           FileError: it cannot be read, or is not what `nst-tf stylize` writes.
         """
         try:
-            if path.exists() and not path.is_file():
-                raise FileError(f"{path} is no ordinary file")
-            told = json.loads(path.read_text())
+            told = reading.read_json(path)
             kinds: dict[str, type] = {"image": dict, "content": dict, "styles": list}
             if "method" in told:
                 kinds |= {"method": str, "seed": int}
@@ -85,9 +83,7 @@ class Manifest:
                 raise ValueError("no size")
             if not all(isinstance(one, dict) for one in told.get("init", [])):
                 raise TypeError("no files")
-        except OSError as error:
-            raise FileError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise FileError(f"{path} is not the .json that nst-tf stylize wrote") from error
         return cls(path, told, folder)
 

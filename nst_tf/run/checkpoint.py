@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf import files
+from nst_tf import files, reading
 from nst_tf.errors import FileError, SettingsError
 from nst_tf.pictures import images
 from nst_tf.run.descent import Counts
@@ -155,8 +155,8 @@ class Checkpoint:
                 )
             return
         try:
-            before = dict(_told(json.loads(path.read_text())))
-        except (OSError, ValueError, AttributeError) as error:
+            before = dict(_told(reading.read_json(path)))
+        except (FileError, AttributeError) as error:
             raise FileError(
                 f"cannot read {path}, which says what the checkpoint is of: delete the folder to "
                 "begin anew"
