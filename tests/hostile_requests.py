@@ -76,7 +76,7 @@ def _odd(draw, shape):
     """A shape of up to five axes, of no or few pixels, or of no picture and endless sides."""
     kind = draw.integers(4)
     if kind == 0:
-        return [int(draw.choice([0, 1, 3, 16, 48])) for _ in range(draw.integers(0, 6))]
+        return [int(draw.choice([0, 1, 3, 16, 17])) for _ in range(draw.integers(0, 6))]
     if kind == 1:
         return [*shape[:3], int(draw.choice([0, 1, 2, 4, 5]))]
     if kind == 2:
