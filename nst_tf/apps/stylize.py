@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,11 @@ from nst_tf import files
 from nst_tf.apps import command, run_flags
 from nst_tf.classical import methods as classical
 from nst_tf.errors import FileError, NSTError
+from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
+from nst_tf.run import outlook
 
 if TYPE_CHECKING:
     from nst_tf.recipe.settings import Settings
@@ -67,6 +71,18 @@ def define_flags() -> flags.FlagValues:
         "to OUT's name with -proof.png, and say what share of the pixels has colours that the "
         "printer has not.",
     )
+    text(
+        "max_memory",
+        None,
+        "What the process may take of memory, such as 6GiB; without it, four fifths of what is at "
+        "hand. A picture that takes more is measured strip by strip (--tile=auto) or refused.",
+    )
+    flags.DEFINE_boolean(
+        "dry_run",
+        False,
+        "Say size, scales, evaluations, memory and time, and write nothing.",
+        flag_values=values,
+    )
     text("film", None, "Also film the run, from first image to last: .mp4, .webp or .gif.")
     flags.DEFINE_integer(
         "film_every", 1, "A frame of the film every so many iterations.", flag_values=values
@@ -115,6 +131,8 @@ def main(argv: list[str]) -> int:
 
     if values.method != _GATYS:
         return _classical(values, settings, arguments)
+    network = weights_module.held(presets.network(settings.preset, values.weights))
+    _refuse_early(values, settings, content, styles, network)
     command.import_tensorflow()
     from nst_tf.run.transfer import StyleTransfer
     from nst_tf.watch.watchers import Filming, Watchers
@@ -126,20 +144,28 @@ def main(argv: list[str]) -> int:
         logdir=Path(values.logdir) if values.logdir else None,
         bar=not values.quiet,
     )
-    run = StyleTransfer(
+    how = partial(
+        StyleTransfer,
         content,
         styles,
         protect=values.protect,
-        settings=settings,
-        weights=values.weights,
-        callbacks=watchers(),
-        tile=run_flags.tile(values),
         engine=values.engine,
         dtype=values.dtype,
+        max_memory=values.max_memory,
         keep_snapshots=False,
+    )
+    run = how(
+        settings=settings,
+        weights=network,
+        callbacks=() if values.dry_run else watchers(),
+        tile=run_flags.tile(values),
     )
     print(command.weights_line(run.weights.source, run.weights.kind))
     print(f"engine: {run.engine} in {run.dtype}; others: --engine, --dtype", flush=True)
+    if values.dry_run:
+        return _foresee(run, how)
+    if run.outlook.tile and values.tile == "auto":
+        print(_memory_line(run.outlook), flush=True)
     failure: NSTError | None = None
     with command.stopping_on_ctrl_c(run.stop):
         try:
@@ -155,6 +181,60 @@ def main(argv: list[str]) -> int:
     if failure:
         raise failure
     return command.INTERRUPTED if result.stopped == "interrupted" else 0
+
+
+def _refuse_early(
+    values: flags.FlagValues,
+    settings: Settings,
+    content: str,
+    styles: list[str | Masked],
+    network: Any,
+) -> None:
+    """Refuses what memory cannot hold before TensorFlow is loaded: by the engine and type that take
+    the least, where they are not given."""
+    devices = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev").glob("kfd")]
+    outlook.check_early(
+        settings,
+        content,
+        styles,
+        network,
+        tile=run_flags.tile(values),
+        engine="keras" if values.engine == "auto" else values.engine,
+        dtype="mixed_bfloat16" if values.dtype == "auto" else values.dtype,
+        within=outlook.room(values.max_memory, bool(devices) or sys.platform == "darwin"),
+    )
+
+
+def _foresee(run: Any, how: Callable[..., Any]) -> int:
+    """Says what a run will take."""
+    from nst_tf.run import forecast
+
+    trial = how(settings=forecast.trial_settings(run), weights=run.weights, tile="off")
+    foreseen = forecast.of(run, trial)
+    height, width = run.content.shape[:2]
+    scales = [max(stage.shape(run.content)) for stage in run.stages]
+    each = ", ".join(map(str, dict.fromkeys(scales)))
+    print(f"size: {width}x{height}; optimised at {each}")
+    print(f"evaluations: about {sum(foreseen.evaluations)}")
+    print(_memory_line(run.outlook))
+    print(f"time: about {_duration(foreseen.seconds)}")
+    return 0
+
+
+def _memory_line(foreseen: outlook.Outlook) -> str:
+    """What a run takes of what it may, and how."""
+    of = f"about {outlook.gib(foreseen.peak)} of {outlook.gib(foreseen.room)}"
+    if foreseen.tile is None:
+        return f"memory: {of}"
+    whole = outlook.gib(foreseen.whole)
+    return f"memory: {of}, strip by strip (tile={foreseen.tile}); as a whole {whole}"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str]) -> int:

@@ -55,7 +55,7 @@ def scales(settings: Settings, size: int) -> list[int]:
     """
     settings = settings.replace(size=size)
     # A square has all scales that any picture has.
-    seen_at = inputs.style_size(settings, size) or size
+    seen_at = settings.seen_at(size) or size
     content, style = (np.broadcast_to(np.float32(0), (side, side, 3)) for side in (size, seen_at))
     smallest = max(1, round(seen_at * views.smallest(settings.stroke_sizes)))
     layers.check_size(smallest, smallest, map(layers.parse, settings.layers))
@@ -121,7 +121,7 @@ class Painter:
         """
         settings, solver = self._settings, self._solver
         content = scaling.to_size(content, self._size)
-        style = scaling.to_size(style, inputs.style_size(settings, self._size) or self._size)
+        style = scaling.to_size(style, settings.seen_at(self._size) or self._size)
         start = self._start(content)
         first, limits = self._first(content, style), self._limits(steps)
         objective = GraphObjective(self._model, settings)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class Weights:
     source: str
     file_sha256: str | None = None
     kind: str = "file"
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """How many of them each layer gives, by its name."""
+        return {name: kernel.shape[-1] for name, kernel in self.kernels.items()}
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -130,6 +136,28 @@ def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 
     if source == "random":
         return random(seed)
     return _from_file(Path(source), origin)
+
+
+def held(source: str | os.PathLike[str] | Weights | None = None) -> Any:
+    """A network that nothing has to be downloaded or drawn for, loaded; of another, its name.
+
+    Neither needs TensorFlow. Arguments and errors are those of `load`, which takes what this gives.
+    """
+    named: Any = source
+    if source is None or source == "auto":
+        known = source is None or _keras_cache().is_file()
+        named = os.environ.get(ENVIRONMENT_VARIABLE) or ("imagenet" if known else "mini")
+    by_name = isinstance(named, str) and named in ("imagenet", "random")
+    return named if by_name else load(source)
+
+
+def channels(held: str | Weights) -> dict[str, int]:
+    """How many channels each layer of a network has.
+
+    Args:
+      held: from `held`.
+    """
+    return held.channels if isinstance(held, Weights) else layers.CHANNELS
 
 
 def random(seed: int = 0) -> Weights:

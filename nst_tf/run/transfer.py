@@ -28,7 +28,7 @@ from nst_tf.pictures.images import Picture
 from nst_tf.recipe import presets
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import finish, inputs, record, schedule
+from nst_tf.run import finish, inputs, outlook, record, schedule
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
 from nst_tf.run.inputs import Style
@@ -115,9 +115,10 @@ class StyleTransfer:
       terms: of the loss, beside the recipe's: each an `nst_tf.Term`, or a function of the image
         (`own_terms.Term` says which).
       tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
-        or a number of pixels (`machine.tile_for`).
+        or a number of pixels (`outlook.tile_for`).
       engine: how the network is computed, for the same result: one of `choices.ENGINES`.
       dtype: what it is computed in: one of `choices.DTYPES`. Losses and image are float32 always.
+      max_memory: that the process may take, `6GiB`; None for four fifths of what is at hand.
       stages: what the run consists of; None for a single stage, as the settings have it.
       keep_snapshots: whether the images that the settings ask for are kept for `Result.snapshots`;
         a callback may write them instead (`callbacks.Snapshots`).
@@ -133,6 +134,7 @@ class StyleTransfer:
       stages: what it consists of.
       weights: the network's numbers as loaded, before any normalisation.
       engine: as chosen for this machine; likewise dtype.
+      outlook: the memory that it will take.
 
     Raises:
       SettingsError, PictureError, WeightsError: before any work is done.
@@ -152,6 +154,7 @@ class StyleTransfer:
         tile: int | str = "auto",
         engine: str = "auto",
         dtype: str = "auto",
+        max_memory: int | str | None = None,
         stages: Schedule | None = None,
         keep_snapshots: bool = True,
         workshop: Workshop | None = None,
@@ -160,24 +163,28 @@ class StyleTransfer:
         self.settings = settings = presets.choose(preset, settings, **overrides)
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
         self._terms, watching = own_terms.checked(terms), as_callbacks(callbacks)
+        self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
+        network = weights_module.held(presets.network(settings.preset, weights))
+        within = outlook.room(max_memory, machine.has_gpu())
+        how = {"tile": machine.check_tile(tile), "engine": self.engine, "dtype": self.dtype}
+        if stages is None:
+            outlook.check_early(settings, content, style, network, within=within, **how)
         self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
-        source = presets.network(settings.preset, weights)
-        self.weights = weights_module.load(source, seed=settings.seed)
+        self.weights = weights_module.load(network, seed=settings.seed)
         self._callbacks = watching
-        self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
         self._course = Course(
             settings,
             self._inputs,
             self.weights,
             self.stages,
-            machine.check_tile(tile),
-            self.engine,
-            self.dtype,
-            self._terms,
+            within=within,
+            terms=self._terms,
+            **how,
         )
+        self.outlook = self._course.foreseen()
         self._keep_snapshots = keep_snapshots
         self._place = Place(workshop, self._course.key)
         self._track = Track()
@@ -362,6 +369,7 @@ def stylize(
     tile: int | str = "auto",
     engine: str = "auto",
     dtype: str = "auto",
+    max_memory: int | str | None = None,
     stages: Schedule | None = None,
     keep_snapshots: bool = True,
     workshop: Workshop | None = None,
@@ -389,6 +397,7 @@ def stylize(
         tile=tile,
         engine=engine,
         dtype=dtype,
+        max_memory=max_memory,
         stages=stages,
         keep_snapshots=keep_snapshots,
         workshop=workshop,
