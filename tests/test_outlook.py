@@ -1,5 +1,6 @@
 """How much memory and time a run will take, and what is done about it, before it begins."""
 
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -69,7 +70,7 @@ def test_sizes_are_read(text, size):
 
 @pytest.mark.parametrize("text", ["", "much", "-1GiB", "0", 0, True, "6 bits", "1e9", None, "GiB"])
 def test_others_are_refused(text):
-    with pytest.raises(SettingsError, match="max_memory is .*6GiB"):
+    with pytest.raises(SettingsError, match=r"max_memory is .*6GiB"):
         outlook.parse(text)
 
 
@@ -96,7 +97,7 @@ def test_an_optimizer_that_remembers_less_is_named_and_where_nothing_fits_so_it_
         outlook.outlook("auto", need(2048), Room(adam, 0))
     with pytest.raises(SettingsError, match="no size fits"):
         outlook.outlook("auto", need(2048), Room(1 << 20, 0))
-    with pytest.raises(SettingsError, match="max_memory is 1GiB: .*or tile=auto fits"):
+    with pytest.raises(SettingsError, match=r"max_memory is 1GiB: .*or tile=auto fits"):
         few = need(2048, optimizer="adam")
         outlook.outlook("off", few, Room(few.bytes(256), 1 << 29, "1GiB"))
 

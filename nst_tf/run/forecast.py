@@ -62,7 +62,7 @@ def of(
         measured = times[_COMPILING:]
         if len(measured) > _LEAST and measured[-1][0] - measured[0][0] > _SECONDS:
             break
-    steps.close()
+    del steps  # a run that is left ends there
     # A run that is at its end at once has nothing else to go by.
     seconds, counts = np.diff(times[min(_COMPILING, len(times) - 2) :], axis=0).T
     an_evaluation = float(np.median(seconds / counts))

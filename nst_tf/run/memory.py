@@ -63,7 +63,8 @@ class Need:
         Args:
           tile: of `strips.Strips`; None where pictures are measured as a whole.
         """
-        pixels, seen = _pixels(self.content), max(map(_pixels, self.styles))
+        pixels = _pixels(self.content)
+        seen: float = max(map(_pixels, self.styles))
         kept, meanwhile = self._kept(), self._meanwhile()
         of_all = pixels * self._of_statistic()
         if tile is None or pixels <= _strip(tile, self.content):

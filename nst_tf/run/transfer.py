@@ -166,7 +166,11 @@ class StyleTransfer:
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
         network = weights_module.held(presets.network(settings.preset, weights))
         within = outlook.room(max_memory, machine.has_gpu())
-        how = {"tile": machine.check_tile(tile), "engine": self.engine, "dtype": self.dtype}
+        how: dict[str, Any] = {
+            "tile": machine.check_tile(tile),
+            "engine": self.engine,
+            "dtype": self.dtype,
+        }
         if stages is None:
             outlook.check_early(settings, content, style, network, within=within, **how)
         self._inputs = inputs.load(settings, content, style, protect)
