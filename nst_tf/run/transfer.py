@@ -165,14 +165,11 @@ class StyleTransfer:
         self._terms, watching = own_terms.checked(terms), as_callbacks(callbacks)
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
         network = weights_module.held(presets.network(settings.preset, weights))
-        within = outlook.room(max_memory, machine.has_gpu())
-        how: dict[str, Any] = {
-            "tile": machine.check_tile(tile),
-            "engine": self.engine,
-            "dtype": self.dtype,
-        }
+        how: dict[str, Any] = {"engine": self.engine, "dtype": self.dtype}
+        how["tile"] = machine.check_tile(tile)
+        how["within"] = outlook.room(max_memory, machine.has_gpu())
         if stages is None:
-            outlook.check_early(settings, content, style, network, within=within, **how)
+            outlook.check_early(settings, content, style, network, **how)
         self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
@@ -184,7 +181,6 @@ class StyleTransfer:
             self._inputs,
             self.weights,
             self.stages,
-            within=within,
             terms=self._terms,
             **how,
         )
