@@ -1,8 +1,10 @@
 """How much memory and time a run will take, and what is done about it, before it begins."""
 
 import io
+import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -199,3 +201,25 @@ def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
     for line in ("size: 48x36; optimised at 48", "evaluations: about 6", "memory: about", "time: "):
         assert line in said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "run",
+    [
+        "size=256",
+        "size=256,engine=keras,optimizer=adam",
+        "size=256,dtype=mixed_bfloat16",
+        "preset=crisp,size=256",
+        "preset=neighbours,size=128,min_scale=0",
+        "size=256,tile=64,regions=2",
+    ],
+)
+def test_what_is_foreseen_is_what_is_measured(run, tmp_path):
+    """Within a quarter, in a process of its own; `docs/performance.md` has larger ones."""
+    table, script = tmp_path / "table.json", Path(__file__).parent.parent / "benchmarks/memory.py"
+    subprocess.run([sys.executable, str(script), f"--json={table}", run], check=True)
+    [row] = json.loads(table.read_text())
+    assert 0.75 < row["foreseen"] / row["peak"] < 1.25
+    # Nor is it all what TensorFlow takes.
+    assert row["peak"] > 750 << 20

@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from nst_tf.recipe import choices, layers
 from nst_tf.recipe.settings import REFERENCE, Settings
 
-#: Bytes of a run's graphs.
-_GRAPHS = 110 << 20
+#: Bytes of a run's graphs: of one size, and of any.
+_GRAPHS, _GRAPHS_OF_SCALES = 110 << 20, 180 << 20
 #: Copies of a layer's maps that are there at once while it is computed, by its definition and by
 #: Winograd's algorithm, which makes 36 values of 16.
 _DIRECT, _WINOGRAD = 2.8, 4 * 36 / 16
-#: How often what a tile's pixels would take as a picture: the last strip has up to twice the rows,
-#: each has more on either side, and its maps are computed again for the gradient.
-_STRIP = 3.4
+#: Of many strips, how many of them take as much in one piece: there are results of the one before,
+#: and each is computed once more for the gradient. Rows that each has besides.
+_STRIPS, _HALO = 4.0, 8
 #: Copies of what is left of a block behind its strips: joined, and its gradient.
-_LEFT = 3.0
+_LEFT = 2.1
 #: Images that a run has besides those that its optimizer remembers, and those of a result that is
 #: larger than what was optimised.
 _IMAGES, _ENLARGED = 14, 8
@@ -63,19 +63,16 @@ class Need:
         Args:
           tile: of `strips.Strips`; None where pictures are measured as a whole.
         """
-        pixels = _pixels(self.content)
-        seen: float = max(map(_pixels, self.styles))
-        kept, meanwhile = self._kept(), self._meanwhile()
-        of_all = pixels * self._of_statistic()
-        if tile is None or pixels <= _strip(tile, self.content):
-            evaluation = pixels * (kept + meanwhile)
-        else:
-            evaluation = _strip(tile, self.content) * (kept + meanwhile) + pixels * self._left()
+        pixels, at_once = _pixels(self.content), _at_once(self.content, tile)
+        evaluation = at_once * (self._kept() + self._meanwhile())
+        if at_once != pixels:
+            evaluation += pixels * self._left()
+        evaluation += pixels * self._of_statistic()
         # Of a style image nothing is kept for a gradient, and it comes before the first of them.
-        if tile is not None:
-            seen = min(seen, _strip(tile, self.content))
-        maps = max(evaluation + of_all, seen * meanwhile)
-        return int(_GRAPHS + self._kernels() + maps + self._images() + self._looking())
+        seen = max(_at_once(shape, tile) for shape in self.styles) * self._meanwhile()
+        maps = max(evaluation, seen)
+        graphs = _GRAPHS if self.settings.min_scale is None else _GRAPHS_OF_SCALES
+        return int(graphs + self._kernels() + maps + self._images() + self._looking())
 
     def scaled(self, size: int) -> Need:
         """The same at another size, in pixels of the result's longer side."""
@@ -197,9 +194,14 @@ def _share(name: str) -> float:
     return 0.25 ** (layers.parse(name).block - 1)
 
 
-def _strip(tile: int, shape: tuple[int, int]) -> float:
-    """Pixels that a strip weighs as much as; sixteen rows are the least."""
-    return _STRIP * max(tile**2, 16 * shape[1])
+def _at_once(shape: tuple[int, int], tile: int | None) -> float:
+    """How many pixels in one piece take as much as what is in the works of a picture."""
+    height, width = shape
+    rows = height if tile is None else max(16, tile**2 // width // 4 * 4)
+    strips = height // rows
+    if strips < 2:
+        return height * width
+    return min(_STRIPS * strips / (strips + 3) * (rows + _HALO), height) * width
 
 
 def _views(settings: Settings) -> float:
