@@ -211,7 +211,7 @@ def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
         "size=256,engine=keras,optimizer=adam",
         "size=256,dtype=mixed_bfloat16",
         "preset=crisp,size=256",
-        "preset=neighbours,size=128,min_scale=0",
+        "preset=neighbours,size=128",
         "size=256,tile=64,regions=2",
     ],
 )
