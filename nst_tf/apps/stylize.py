@@ -131,7 +131,7 @@ def main(argv: list[str]) -> int:
 
     if values.method != _GATYS:
         return _classical(values, settings, arguments)
-    network = weights_module.held(presets.network(settings.preset, values.weights))
+    network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
     command.import_tensorflow()
     from nst_tf.run.transfer import StyleTransfer

@@ -120,6 +120,28 @@ def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 
     """
     if isinstance(source, Weights):
         return source
+    name, origin = _named(source)
+    if name == "imagenet":
+        return _imagenet()
+    if name == "random":
+        return random(seed)
+    return _read(name, origin)
+
+
+def at_once(source: str | os.PathLike[str] | Weights | None) -> Any:
+    """The network, where it can be read without TensorFlow; else the source as it is, for `load`.
+
+    Raises:
+      WeightsError: as `load`.
+    """
+    if isinstance(source, Weights):
+        return source
+    name, origin = _named(source)
+    return source if name in ("imagenet", "random") else _read(name, origin)
+
+
+def _named(source: Any) -> tuple[str | os.PathLike[str], str]:
+    """The name or file that a source stands for, and who says so, in words for an error."""
     origin = ""
     if source is None or source == "auto":
         named = os.environ.get(ENVIRONMENT_VARIABLE)
@@ -128,36 +150,14 @@ def load(source: str | os.PathLike[str] | Weights | None = None, *, seed: int = 
         source = named or ("imagenet" if cached else "mini")
     if not isinstance(source, (str, os.PathLike)):
         raise WeightsError(f"weights are {source!r}: use a name or a path; {_choices()}")
-    if source == "imagenet":
-        return _imagenet()
-    if source == "mini":
+    return source, origin
+
+
+def _read(name: str | os.PathLike[str], origin: str) -> Weights:
+    if name == "mini":
         mini = _from_file(assets.MINI, "")
         return replace(mini, source="mini (built in, distilled from VGG19)", kind="mini")
-    if source == "random":
-        return random(seed)
-    return _from_file(Path(source), origin)
-
-
-def held(source: str | os.PathLike[str] | Weights | None = None) -> Any:
-    """A network that nothing has to be downloaded or drawn for, loaded; of another, its name.
-
-    Neither needs TensorFlow. Arguments and errors are those of `load`, which takes what this gives.
-    """
-    named: Any = source
-    if source is None or source == "auto":
-        known = source is None or _keras_cache().is_file()
-        named = os.environ.get(ENVIRONMENT_VARIABLE) or ("imagenet" if known else "mini")
-    by_name = isinstance(named, str) and named in ("imagenet", "random")
-    return named if by_name else load(source)
-
-
-def channels(held: str | Weights) -> dict[str, int]:
-    """How many channels each layer of a network has.
-
-    Args:
-      held: from `held`.
-    """
-    return held.channels if isinstance(held, Weights) else layers.CHANNELS
+    return _from_file(Path(name), origin)
 
 
 def random(seed: int = 0) -> Weights:
@@ -200,6 +200,15 @@ def _natural_noise(draw: np.random.Generator, size: int) -> np.ndarray:
     spectrum /= np.maximum(frequency, 1 / size)[..., np.newaxis]
     noise = np.fft.irfft2(spectrum, s=(size, size), axes=(0, 1))
     return (60 * noise / noise.std()).astype(np.float32)
+
+
+def channels(network: Any) -> dict[str, int]:
+    """How many channels each layer of a network has.
+
+    Args:
+      network: from `at_once`: where it is not read yet, VGG19.
+    """
+    return network.channels if isinstance(network, Weights) else layers.CHANNELS
 
 
 def _keras_cache() -> Path:

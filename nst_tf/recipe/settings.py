@@ -29,10 +29,6 @@ from nst_tf.recipe.overrides import Changes
 GRAPH, DATA, KEYS, SWITCH = "graph", "data", "keys", "switch"
 KINDS = (GRAPH, DATA, KEYS, SWITCH)
 
-#: The longer side at which, with several scales, iterations and evaluations are as the settings
-#: have them.
-REFERENCE = 512
-
 
 def strength_factors(strength: float) -> dict[str, float]:
     """What a strength s multiplies the weights of the terms by: α by (2 (1 − s))², β by (2 s)².
@@ -311,13 +307,6 @@ class Settings:
             elif field.metadata.get("kind") == SWITCH:
                 values.append(getattr(self, field.name) > 0)
         return tuple(values)
-
-    def seen_at(self, longer: int) -> int | None:
-        """Longer side of the style images in pixels, of a result with `longer`; None for their
-        own."""
-        if self.style_size is None and self.stroke_size != 1:
-            return max(1, round(longer * self.stroke_size))
-        return self.style_size or self.size
 
     def snapshot_due(self, iteration: int) -> bool:
         """Whether the image of this iteration is to be kept."""

@@ -13,7 +13,7 @@ from nst_tf.losses import statistics
 from nst_tf.pictures import colours, images, initial, masks, views
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
-from nst_tf.recipe import choices, layers
+from nst_tf.recipe import choices, layers, sizes
 from nst_tf.recipe.objects import Given
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import record
@@ -71,7 +71,7 @@ def load(
         )
     check_blend(settings, len(given) if all(mask is None for mask in chosen) else 1)
     photo = images.load(content, settings.size)
-    seen_at = settings.seen_at(max(photo.shape[:2]))
+    seen_at = sizes.seen_at(settings, max(photo.shape[:2]))
     styles = [images.load(picture, seen_at) for picture in sources]
     for source, picture in zip((content, *sources), (photo, *styles), strict=True):
         # The smallest way in which it is seen.

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nst_tf.recipe import choices, layers
-from nst_tf.recipe.settings import REFERENCE, Settings
+from nst_tf.recipe import choices, layers, sizes
+from nst_tf.recipe.settings import Settings
 
 #: Bytes of a run's graphs: of one size, and of any.
 _GRAPHS, _GRAPHS_OF_SCALES = 110 << 20, 180 << 20
@@ -174,7 +174,7 @@ class Need:
     def _pairs(self) -> float:
         """How many pairs of images L-BFGS comes to remember."""
         steps = self.settings.evaluations or self.settings.iterations or 1
-        factor = 1.0 if self.settings.min_scale is None else REFERENCE / max(self.content)
+        factor = sizes.steps_factor(self.settings, max(self.content))
         return min(20.0, max(1.0, steps * factor))
 
     def _looking(self) -> float:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nst_tf import memory_at_hand
 from nst_tf.errors import SettingsError
 from nst_tf.network import weights
-from nst_tf.network.weights import Weights
 from nst_tf.pictures import heads
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
-from nst_tf.recipe import layers
+from nst_tf.recipe import layers, sizes
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.memory import Need
 from nst_tf.run.meter import resident
@@ -174,7 +173,7 @@ def check_early(
     settings: Settings,
     content: Picture,
     style: Picture | Masked | Sequence[Picture | Masked],
-    network: str | Weights,
+    network: Any,
     *,
     tile: int | str,
     engine: str,
@@ -186,7 +185,7 @@ def check_early(
     Args:
       settings: of the run.
       content: as `StyleTransfer` takes it; likewise style.
-      network: from `weights.held`.
+      network: from `weights.at_once`.
       tile: as for `tile_for`.
       engine: one of `choices.ENGINES` but auto; likewise dtype.
       within: what the run may take.
@@ -204,7 +203,7 @@ def check_early(
         return  # what is wrong with it is said where it is read
     photo, *paintings = known
     size = settings.size or max(photo)
-    side = settings.seen_at(size)
+    side = sizes.seen_at(settings, size)
     styles = [heads.scaled(shape, side or max(shape)) for shape in paintings]
     regions = len(given) if masks else 0
     need = Need(

@@ -12,7 +12,8 @@ import tensorflow as tf
 from nst_tf.errors import SettingsError
 from nst_tf.pictures import images, views
 from nst_tf.recipe import choices, layers
-from nst_tf.recipe.settings import REFERENCE, Settings
+from nst_tf.recipe.settings import Settings
+from nst_tf.recipe.sizes import steps_factor
 from nst_tf.run.descent import Limits
 
 
@@ -95,11 +96,6 @@ def enlarge(
     detail = after - tf.image.resize(before, shape, "bicubic")
     image = tf.image.resize(image, shape, "bicubic") + detail
     return tf.clip_by_value(image, 0.0, 1.0) if bounded else image
-
-
-def steps_factor(settings: Settings, scale: int) -> float:
-    """How many times the settings' iterations or evaluations a scale of so many pixels gets."""
-    return 1.0 if settings.min_scale is None else REFERENCE / scale
 
 
 def share(stages: Schedule, content: np.ndarray, stage: Stage, here: float) -> float:

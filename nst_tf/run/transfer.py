@@ -164,7 +164,7 @@ class StyleTransfer:
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
         self._terms, watching = own_terms.checked(terms), as_callbacks(callbacks)
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
-        network = weights_module.held(presets.network(settings.preset, weights))
+        network = weights_module.at_once(presets.network(settings.preset, weights))
         how: dict[str, Any] = {"engine": self.engine, "dtype": self.dtype}
         how["tile"] = machine.check_tile(tile)
         how["within"] = outlook.room(max_memory, machine.has_gpu())
