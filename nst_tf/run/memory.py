@@ -17,6 +17,8 @@ from nst_tf.recipe.settings import Settings
 
 #: Bytes of a run's graphs: of one size, and of any.
 _GRAPHS, _GRAPHS_OF_SCALES = 110 << 20, 180 << 20
+#: TensorFlow Probability, and the graphs of its line search besides.
+_PROBABILITY = 450 << 20
 #: Copies of a layer's maps that are there at once while it is computed, by its definition and by
 #: Winograd's algorithm, which makes 36 values of 16.
 _DIRECT, _WINOGRAD = 2.8, 4 * 36 / 16
@@ -72,6 +74,7 @@ class Need:
         seen = max(_at_once(shape, tile) for shape in self.styles) * self._meanwhile()
         maps = max(evaluation, seen)
         graphs = _GRAPHS if self.settings.min_scale is None else _GRAPHS_OF_SCALES
+        graphs += _PROBABILITY * (self.settings.optimizer == "tfp-lbfgs")
         return int(graphs + self._kernels() + maps + self._images() + self._looking())
 
     def scaled(self, size: int) -> Need:
@@ -161,7 +164,7 @@ class Need:
         """Bytes of images in full."""
         remembered = {
             "lbfgs": 2.0 * self._pairs(),
-            "tfp-lbfgs": 2.0 * self._pairs(),
+            "tfp-lbfgs": 80.0,  # room for all pairs from the beginning, and a copy
             "gd": 0.0,
             "pyramid": 8.0,
         }
