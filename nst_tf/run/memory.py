@@ -30,8 +30,8 @@ _LEFT = 2.1
 #: Images that a run has besides those that its optimizer remembers, and those of a result that is
 #: larger than what was optimised.
 _IMAGES, _ENLARGED = 14, 8
-#: Copies of a style layer's maps that a statistic makes which sorts them.
-_SORTED = {"sliced": 4.0, "histogram": 4.0}
+#: Copies of what a statistic sorts: a style layer's channels, or their projections.
+_SORTED, _PROJECTIONS = 9.0, 64
 #: Copies of all hypercolumns; bytes of the products that neighbours are found by, of each layer.
 _COLUMNS, _PRODUCTS = 4.0, 4 << 24
 
@@ -150,8 +150,11 @@ class Need:
         if settings.style_loss == choices.NEIGHBOURS:
             columns = 4 / 16 * sum(self._wide(key) for key in settings.style_layers)
             return content + style + _COLUMNS * columns
-        if isinstance(settings.style_loss, str):
-            content += style * _SORTED.get(settings.style_loss, 0.0)
+        if settings.style_loss == "histogram":
+            content += _SORTED * style
+        if settings.style_loss == "sliced":
+            places = sum(_share(layers.parse(key).name) for key in settings.style_layers)
+            content += _SORTED * 4 * _PROJECTIONS * places
         return content + style * self.regions
 
     def _wide(self, key: str) -> int:
