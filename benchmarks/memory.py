@@ -1,9 +1,11 @@
-"""Peak memory of one evaluation of loss and gradient, each in a fresh process.
+"""Peak memory of whole runs, each in a fresh process, and what was foreseen of it.
 
-    python benchmarks/memory.py --weights=VGG19.h5 --sizes=256,512,1024,2048,4096 --json=FILE
+    python benchmarks/memory.py --weights=VGG19.h5 size=512 size=1024,tile=256 preset=neighbours
 
-Prints the peak resident memory, less what the process had before the evaluation, as a whole and
-strip by strip. Sizes at which the whole picture would not fit are left out with --whole_up_to.
+Every argument is a run: settings, and `engine`, `dtype`, `tile`, by name, joined by commas; `style`
+is the painting's size, `regions` a number of masks, `weights` a network of its own. It takes two
+evaluations where nothing else is said. Prints the peak resident memory of the process and what
+`StyleTransfer.outlook` said of it before.
 """
 
 from __future__ import annotations
@@ -14,77 +16,83 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
 _WEIGHTS = flags.DEFINE_string("weights", "mini", "The network.")
-_SIZES = flags.DEFINE_list("sizes", ["256", "512", "1024", "2048"], "Heights and widths in pixels.")
-_TILES = flags.DEFINE_list("tiles", ["off", "1024", "512"], "How the picture is measured.")
-_ENGINE = flags.DEFINE_string("engine", "auto", "How the network is computed.")
-_WHOLE_UP_TO = flags.DEFINE_integer("whole_up_to", 2048, "The largest size measured as a whole.")
 _JSON = flags.DEFINE_string("json", None, "Also write the table here.")
 _ONE = flags.DEFINE_bool("one", False, "Internal: measure in this very process.")
 
+#: What is measured where nothing is named.
+RUNS = (
+    *(f"size=512,engine={engine}" for engine in ("winograd", "direct", "keras")),
+    *("size=256", "size=1024", "size=1024,tile=256", "size=512,dtype=mixed_bfloat16"),
+    *(f"size=512,optimizer={name},evaluations=4" for name in ("adam", "pyramid", "tfp-lbfgs")),
+    *("size=256,evaluations=24", "size=256,style=768", "size=512,regions=3"),
+    *("size=512,style_loss=sliced", "size=512,style_loss=histogram"),
+    *(f"preset={name},size=512" for name in ("gatys2015", "crisp", "neighbours", "draft")),
+)
 
-def peak() -> int:
-    """Peak resident memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
 
-
-def measure(size: int, tile: str) -> dict[str, float]:
-    """Gibibytes before and at the peak of an evaluation."""
+def measure(words: dict[str, Any]) -> dict[str, float]:
+    """Bytes at the peak of a run, and as foreseen."""
     import numpy as np
-    import tensorflow as tf
 
-    from nst_tf.run.transfer import StyleTransfer
+    import nst_tf
 
-    picture = np.random.default_rng(0).random((size, size, 3), np.float32)
-    run = StyleTransfer(
-        picture,
-        picture[:256, :256],
-        preset="gatys2016",
-        weights=_WEIGHTS.value,
-        size=size,
-        style_size=256,
-        tile=int(tile) if tile.isdecimal() else tile,
-        engine=_ENGINE.value,
+    size, regions = words["size"], words.pop("regions", 0)
+    draw = np.random.default_rng(0)
+    content, style = (
+        draw.random((side, side, 3), np.float32) for side in (size, words.pop("style", size))
     )
-    before = peak()
-    run.build_objective()(tf.constant(picture[np.newaxis])).gradient.numpy()
-    return {"before": before / 2**30, "peak": peak() / 2**30}
+    masks = [np.zeros((size, size), np.float32) for _ in range(regions)]
+    for at, mask in enumerate(masks):
+        mask[at * size // regions : (at + 1) * size // regions] = 1
+    words = {"preset": "gatys2016", "evaluations": 2, "style_size": style.shape[0], **words}
+    run = nst_tf.StyleTransfer(
+        content,
+        [nst_tf.Masked(style, mask) for mask in masks] or [style],
+        keep_snapshots=False,
+        **words,
+    )
+    run.run()
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"peak": peak, "foreseen": run.outlook.peak}
+
+
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def main(argv: list[str]) -> None:
+    runs = argv[1:] or RUNS
     if _ONE.value:
-        print(json.dumps(measure(int(_SIZES.value[0]), _TILES.value[0])))
+        words = dict(word.split("=", 1) for word in runs[0].split(","))
+        given = {"weights": _WEIGHTS.value, "size": "512", "tile": "off", **words}
+        print(json.dumps(measure({name: _value(text) for name, text in given.items()})))
         return
     table = []
-    for size in map(int, _SIZES.value):
-        for tile in _TILES.value:
-            if tile == "off" and size > _WHOLE_UP_TO.value:
-                continue
-            if tile.isdecimal() and int(tile) >= size:
-                continue
-            command = [sys.executable, __file__, "--one", f"--weights={_WEIGHTS.value}"]
-            done = subprocess.run(
-                [*command, f"--engine={_ENGINE.value}", f"--sizes={size}", f"--tiles={tile}"],
-                stdout=subprocess.PIPE,
-                check=False,
-            )
-            if done.returncode:
-                print(f"{size:5} px  tile {tile:5}  failed (exit {done.returncode})", flush=True)
-                continue
-            gibibytes = json.loads(done.stdout.splitlines()[-1])
-            table.append({"size": size, "tile": tile, **gibibytes})
-            print(
-                f"{size:5} px  tile {tile:5}  peak {gibibytes['peak']:6.2f} GiB, "
-                f"{gibibytes['before']:.2f} before",
-                flush=True,
-            )
+    print("| run | peak | foreseen | ratio |\n| --- | --- | --- | --- |")
+    for run in runs:
+        command = [sys.executable, __file__, "--one", f"--weights={_WEIGHTS.value}", run]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        if done.returncode:
+            print(f"| `{run}` | failed (exit {done.returncode}) | | |", flush=True)
+            continue
+        bytes_of = json.loads(done.stdout.splitlines()[-1])
+        table.append({"run": run, **bytes_of})
+        peak, foreseen = bytes_of["peak"], bytes_of["foreseen"]
+        row = f"{peak / 2**30:.2f} GiB | {foreseen / 2**30:.2f} GiB | {foreseen / peak:.2f}"
+        print(f"| `{run}` | {row} |", flush=True)
     if _JSON.value:
         Path(_JSON.value).write_text(json.dumps(table, indent=1))
 

@@ -126,7 +126,7 @@ def evaluated(tiny_weights, scene, painting):
     content, styles = scene[:32, :32], [painting[:32, :32]]
 
     def evaluate(workshop, settings):
-        how = {"tile": "off", "engine": "keras", "dtype": "float32"}
+        how = {"tile": None, "engine": "keras", "dtype": "float32"}
         objective = workshop.objective(settings, tiny_weights, content, styles, **how)
         terms = objective(tf.constant(0.5 * content)[tf.newaxis]).terms
         return objective, {name: float(value) for name, value in terms.items()}

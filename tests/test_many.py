@@ -76,6 +76,7 @@ def test_it_works_as_it_is_asked(scene, painting, options):
         ({"styles": []}, "at least one style"),
         ({"siez": 3}, "did you mean size"),
         ({"tile": "none"}, "tile"),
+        ({"max_memory": "all"}, "max_memory"),
         ({"optimizer": "adma"}, "adma"),
         ({"callbacks": [3]}, "a callback is 3"),
     ],

@@ -8,7 +8,7 @@ import tensorflow as tf
 from nst_tf.errors import SettingsError
 from nst_tf.losses import statistics
 from nst_tf.losses.objective import Objective
-from nst_tf.network import machine, vgg
+from nst_tf.network import vgg
 from nst_tf.recipe import choices
 from nst_tf.run.transfer import StyleTransfer
 
@@ -91,20 +91,7 @@ def test_a_whole_run_is_the_same(tiny_weights, scene, painting):
     assert np.abs(whole.array - scene).max() > 0.02
 
 
-def test_strips_are_chosen_where_memory_would_not_do(tiny_weights, monkeypatch):
-    model = vgg.build_model(["conv1_2"], tiny_weights)  # 8 values a pixel
-    for megabytes, expected in ((600, None), (540, 1024), (250, 512), (120, 256), (1, 256)):
-        monkeypatch.setattr(machine, "memory", lambda megabytes=megabytes: megabytes << 20)
-        assert machine.tile_for("auto", model, 2000, 2000) == expected, megabytes
-    assert machine.tile_for("off", model, 1000, 1000) is None
-    assert machine.tile_for(300, model, 10, 10) == 300
-
-
 @pytest.mark.parametrize("tile", ["big", 0, -512, True, 2.5, None])
 def test_another_tile_is_refused(tiny_weights, scene, painting, tile):
     with pytest.raises(SettingsError, match=r"tile is .*use auto, off"):
         StyleTransfer(scene, painting, weights=tiny_weights, tile=tile)
-
-
-def test_the_memory_is_this_machines():
-    assert 1 << 28 < machine.memory() < 1 << 50

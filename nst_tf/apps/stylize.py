@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
-from nst_tf.run import inputs
+from nst_tf.run import inputs, outlook
 from nst_tf.watch import reel
 
 if TYPE_CHECKING:
@@ -72,6 +73,18 @@ def define_flags() -> flags.FlagValues:
         "The ICC profile of a printer and paper, RGB or CMYK: also write how the print will look, "
         "to OUT's name with -proof.png, and say what share of the pixels has colours that the "
         "printer has not.",
+    )
+    text(
+        "max_memory",
+        None,
+        "What the process may take of memory, such as 6GiB; without it, four fifths of what is at "
+        "hand. A picture that takes more is measured strip by strip (--tile=auto) or refused.",
+    )
+    flags.DEFINE_boolean(
+        "dry_run",
+        False,
+        "Say size, scales, evaluations, memory and time, and write nothing.",
+        flag_values=values,
     )
     text("film", None, "Also film the run, from first image to last: .mp4, .webp or .gif.")
     flags.DEFINE_integer(
@@ -135,9 +148,10 @@ def main(argv: list[str]) -> int:
         return _classical(values, settings, arguments)
     tile = run_flags.tile(values)
     settings.check_aim()
+    network = weights_module.at_once(presets.network(settings.preset, values.weights))
+    _refuse_early(values, settings, content, styles, network)
     photo = inputs.load(settings, content, styles, values.protect).content
     files.check_room(output, photo.size * values.bits // 8)
-    weights = weights_module.at_once(presets.network(settings.preset, values.weights))
     before = files.stamp(output)
 
     command.import_tensorflow()
@@ -152,18 +166,22 @@ def main(argv: list[str]) -> int:
         logdir=Path(values.logdir) if values.logdir else None,
         bar=not values.quiet,
     )
-    run = StyleTransfer(
+    how = partial(
+        StyleTransfer,
         content,
         styles,
         protect=values.protect,
-        settings=settings,
-        weights=weights,
-        callbacks=watchers(),
-        tile=tile,
         engine=values.engine,
         dtype=values.dtype,
+        max_memory=values.max_memory,
         keep_snapshots=False,
-        checkpoint=values.checkpoint,
+    )
+    run = how(
+        settings=settings,
+        weights=network,
+        callbacks=() if values.dry_run else watchers(),
+        tile=tile,
+        checkpoint=None if values.dry_run else values.checkpoint,
         checkpoint_every=values.checkpoint_every,
     )
     if run.checkpoint and run.checkpoint.iteration is not None:
@@ -171,6 +189,10 @@ def main(argv: list[str]) -> int:
         print(f"{values.checkpoint}: goes on after iteration {run.checkpoint.iteration}{film}")
     print(command.weights_line(run.weights.source, run.weights.kind))
     print(f"engine: {run.engine} in {run.dtype}; others: --engine, --dtype", flush=True)
+    if values.dry_run:
+        return _foresee(run, how)
+    if run.outlook.tile and values.tile == "auto":
+        print(_memory_line(run.outlook), flush=True)
     with signals.stopping(run.stop, lambda: bool(run.history)) as stop:
         result, failure = _painted(run)
         if files.stamp(output) != before:
@@ -192,6 +214,60 @@ def _painted(run: StyleTransfer) -> tuple[Result, Exception | None]:
         if not run.history:
             raise
         return run.result(), error
+
+
+def _refuse_early(
+    values: flags.FlagValues,
+    settings: Settings,
+    content: str,
+    styles: list[str | Masked],
+    network: Any,
+) -> None:
+    """Refuses what memory cannot hold before TensorFlow is loaded: by the engine and type that take
+    the least, where they are not given."""
+    devices = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev").glob("kfd")]
+    outlook.check_early(
+        settings,
+        content,
+        styles,
+        network,
+        tile=run_flags.tile(values),
+        engine="keras" if values.engine == "auto" else values.engine,
+        dtype="mixed_bfloat16" if values.dtype == "auto" else values.dtype,
+        within=outlook.room(values.max_memory, bool(devices) or sys.platform == "darwin"),
+    )
+
+
+def _foresee(run: Any, how: Callable[..., Any]) -> int:
+    """Says what a run will take."""
+    from nst_tf.run import forecast
+
+    trial = how(settings=forecast.trial_settings(run), weights=run.weights, tile="off")
+    foreseen = forecast.of(run, trial)
+    height, width = run.content.shape[:2]
+    scales = [max(stage.shape(run.content)) for stage in run.stages]
+    each = ", ".join(map(str, dict.fromkeys(scales)))
+    print(f"size: {width}x{height}; optimised at {each}")
+    print(f"evaluations: about {sum(foreseen.evaluations)}")
+    print(_memory_line(run.outlook))
+    print(f"time: about {_duration(foreseen.seconds)}")
+    return 0
+
+
+def _memory_line(foreseen: outlook.Outlook) -> str:
+    """What a run takes of what it may, and how."""
+    of = f"about {outlook.gib(foreseen.peak)} of {outlook.gib(foreseen.room)}"
+    if foreseen.tile is None:
+        return f"memory: {of}"
+    whole = outlook.gib(foreseen.whole)
+    return f"memory: {of}, strip by strip (tile={foreseen.tile}); as a whole {whole}"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str]) -> int:

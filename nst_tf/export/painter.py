@@ -23,7 +23,7 @@ from nst_tf.losses.statistics import Nest
 from nst_tf.network.compiled import any_size, compiled
 from nst_tf.optimizers.base import Evaluate
 from nst_tf.pictures import checks, initial, scaling, views
-from nst_tf.recipe import choices, layers
+from nst_tf.recipe import choices, layers, sizes
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent, finish, inputs, schedule
 from nst_tf.run.descent import Progress
@@ -56,7 +56,7 @@ def scales(settings: Settings, size: int) -> list[int]:
     """
     settings = settings.replace(size=size)
     # A square has all scales that any picture has.
-    seen_at = inputs.style_size(settings, size) or size
+    seen_at = sizes.seen_at(settings, size) or size
     content, style = (np.broadcast_to(np.float32(0), (side, side, 3)) for side in (size, seen_at))
     smallest = max(1, round(seen_at * views.smallest(settings.stroke_sizes)))
     layers.check_size(smallest, smallest, map(layers.parse, settings.layers))
@@ -122,7 +122,7 @@ class Painter:
         """
         settings, solver = self._settings, self._solver
         content = scaling.to_size(content, self._size)
-        style = scaling.to_size(style, inputs.style_size(settings, self._size) or self._size)
+        style = scaling.to_size(style, sizes.seen_at(settings, self._size) or self._size)
         start = self._start(content)
         first, limits = self._first(content, style), self._limits(steps)
         objective = GraphObjective(self._model, settings)
@@ -215,7 +215,7 @@ class Painter:
 
     def _limits(self, steps: tf.Tensor) -> tf.Tensor:
         """How many iterations each scale gets, int32 [scales]."""
-        factors = [schedule.steps_factor(self._settings, scale) for scale in self._scales]
+        factors = [sizes.steps_factor(self._settings, scale) for scale in self._scales]
         some = tf.round(tf.cast(steps, tf.float64) * tf.constant(factors, tf.float64))
         return tf.where(steps > 0, tf.maximum(tf.cast(some, tf.int32), 1), 0)
 

@@ -77,6 +77,7 @@ def nearest(queries: Parts, candidates: Parts, chunk: int = _CHUNK) -> tf.Tensor
             for key, part in scaled.items()
         ]
         found.append(tf.argmax(tf.add_n(products), 1, tf.int32))
+        del products  # before the next ones are made
     return tf.concat(found, 0)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.network import vgg, winograd
+from nst_tf.recipe import layers
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class _FixedConvolution:
             # On a processor TensorFlow would also sum in float16, which no GPU does, and slowly.
             kernel, self._inner = kernel.astype(np.float16), "float32"
         turned = kernel[::-1, ::-1].swapaxes(2, 3)
-        fast = use_winograd and self._inner == "float32" and _winograd_pays(*kernel.shape[2:])
+        fast = use_winograd and self._inner == "float32" and layers.winograd_pays(*kernel.shape[2:])
         self._forward: _Direct | _Winograd
         self._backward: _Direct | _Winograd
         self._forward, self._backward = (
@@ -163,12 +164,3 @@ class _Winograd:
 #: Below, reading the transformed kernel costs more than the multiplications that are saved: with
 #: 512 channels 256 positions take 1.3 times as long as directly, 1024 half as long.
 _LEAST_POSITIONS = 400
-
-
-def _winograd_pays(before: int, after: int) -> bool:
-    """Whether moving the tiles about costs less than the multiplications that are saved.
-
-    Of the direct convolution's time it takes 0.41 from 512 to 512 channels, 0.56 from 256 to 256,
-    0.7 from 128 to 256, 0.9 from 128 to 128, 1.1 from 64 to 128, 1.35 from 64 to 64.
-    """
-    return before * after / (before + after) > 45

@@ -44,6 +44,11 @@ class Weights:
     file_sha256: str | None = None
     kind: str = "file"
 
+    @property
+    def channels(self) -> dict[str, int]:
+        """How many of them each layer gives, by its name."""
+        return {name: kernel.shape[-1] for name, kernel in self.kernels.items()}
+
     @functools.cached_property
     def sha256(self) -> str:
         """SHA-256 of the numbers themselves (kernel, bias, layer by layer): the same for the same
@@ -199,6 +204,15 @@ def _natural_noise(draw: np.random.Generator, size: int) -> np.ndarray:
     spectrum /= np.maximum(frequency, 1 / size)[..., np.newaxis]
     noise = np.fft.irfft2(spectrum, s=(size, size), axes=(0, 1))
     return (60 * noise / noise.std()).astype(np.float32)
+
+
+def channels(network: Any) -> dict[str, int]:
+    """How many channels each layer of a network has.
+
+    Args:
+      network: from `at_once`: where it is not read yet, VGG19.
+    """
+    return network.channels if isinstance(network, Weights) else layers.CHANNELS
 
 
 def _keras_cache() -> Path:

@@ -129,3 +129,13 @@ def weight_like(layer: Layer, weights: Mapping[str, float]) -> float:
 def width_ratio(key: str, channels: int) -> float:
     """How many times as many channels as a network's VGG19 has in the layer `key`."""
     return CHANNELS[parse(key).name] / channels
+
+
+def winograd_pays(before: int, after: int) -> bool:
+    """Whether a convolution with so many channels is faster by Winograd's algorithm: where moving
+    its tiles about costs less than the multiplications that are saved.
+
+    Of the direct convolution's time it takes 0.41 from 512 to 512 channels, 0.56 from 256 to 256,
+    0.7 from 128 to 256, 0.9 from 128 to 128, 1.1 from 64 to 128, 1.35 from 64 to 64.
+    """
+    return before * after / (before + after) > 45

@@ -21,10 +21,12 @@ from nst_tf.optimizers.base import Evaluate, Solver
 from nst_tf.pictures import images, masks
 from nst_tf.recipe import choices
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import descent, finish, schedule
+from nst_tf.run import descent, finish, outlook, schedule
 from nst_tf.run.descent import Progress
 from nst_tf.run.finish import Overlay
 from nst_tf.run.inputs import Inputs
+from nst_tf.run.memory import Need
+from nst_tf.run.outlook import Outlook, Room
 from nst_tf.run.record import Result
 from nst_tf.run.schedule import Stage
 from nst_tf.run.track import Track
@@ -45,8 +47,9 @@ class Course:
       inputs: its pictures.
       weights: its network.
       stages: what it consists of.
-      tile: as `machine.tile_for` takes it.
+      tile: as `outlook.tile_for` takes it.
       engine: one of `choices.ENGINES` but auto; likewise dtype.
+      within: what it may take of memory.
       terms: of the user's own.
     """
 
@@ -57,6 +60,7 @@ class Course:
     tile: int | str
     engine: str
     dtype: str
+    within: Room
     terms: tuple[Term, ...] = ()
 
     @property
@@ -72,6 +76,30 @@ class Course:
             None if regions is None else regions.shape[-1],
             (self._solver(self.stages[0]), settings.average, self.inputs.protect is None),
         )
+
+    def need(self, stage: Stage) -> Need:
+        """What a stage has to hold in memory."""
+        inputs = self.inputs
+        content, *styles = stage.shapes(inputs.content, *inputs.styles)
+        return Need(
+            self.settings,
+            self.weights.channels,
+            content,
+            styles,
+            self.engine,
+            self.dtype,
+            0 if inputs.regions is None else inputs.regions.shape[-1],
+            inputs.content.shape[:2] if content != inputs.content.shape[:2] else (0, 0),
+        )
+
+    def foreseen(self) -> Outlook:
+        """What is foreseen of the run's memory: that of the stage that takes most.
+
+        Raises:
+          SettingsError: it does not fit.
+        """
+        every = [outlook.outlook(self.tile, self.need(stage), self.within) for stage in self.stages]
+        return max(every, key=lambda one: one.peak)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -130,7 +158,7 @@ class Course:
             self.weights,
             content,
             styles,
-            tile=self.tile,
+            tile=outlook.tile_for(self.tile, self.need(stage), self.within.left),
             engine=self.engine,
             dtype=self.dtype,
             any_size=self._any_size,

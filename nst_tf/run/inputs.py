@@ -16,7 +16,7 @@ from nst_tf.pictures import colours, images, initial, masks, views
 from nst_tf.pictures.identity import identity_of
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
-from nst_tf.recipe import choices, layers
+from nst_tf.recipe import choices, layers, sizes
 from nst_tf.recipe.objects import Given
 from nst_tf.recipe.settings import Settings
 
@@ -73,7 +73,7 @@ def load(
         )
     check_blend(settings, len(given) if all(mask is None for mask in chosen) else 1)
     photo = images.load(content, settings.size)
-    seen_at = style_size(settings, max(photo.shape[:2]))
+    seen_at = sizes.seen_at(settings, max(photo.shape[:2]))
     styles = [images.load(picture, seen_at) for picture in sources]
     for source, picture in zip((content, *sources), (photo, *styles), strict=True):
         # The smallest way in which it is seen.
@@ -101,13 +101,6 @@ def load(
     kept = None if protect is None else masks.read(protect, *photo.shape[:2])[..., np.newaxis]
     regions = _regions(settings, photo, sources, chosen, kept)
     return Inputs(photo, styles, start, identity, regions, kept)
-
-
-def style_size(settings: Settings, longer: int) -> int | None:
-    """Longer side of the style images in pixels, of a result with `longer`; None for their own."""
-    if settings.style_size is None and settings.stroke_size != 1:
-        return max(1, round(longer * settings.stroke_size))
-    return settings.style_size or settings.size
 
 
 def check_blend(settings: Settings, count: int) -> None:

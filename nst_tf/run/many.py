@@ -23,9 +23,11 @@ from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
+from nst_tf.run import outlook
+from nst_tf.run.given import as_callbacks
 from nst_tf.run.inputs import Style
 from nst_tf.run.record import Result, Step
-from nst_tf.run.transfer import Callback, StyleTransfer, as_callbacks
+from nst_tf.run.transfer import Callback, StyleTransfer
 from nst_tf.run.workshop import Workshop
 
 
@@ -57,6 +59,7 @@ def stylize_many(
     tile: int | str = "auto",
     engine: str = "auto",
     dtype: str = "auto",
+    max_memory: int | str | None = None,
     keep_snapshots: bool = True,
     workshop: Workshop | None = None,
     **overrides: Unpack[Overrides],
@@ -92,6 +95,7 @@ def stylize_many(
     machine.check_tile(tile)
     machine.choose_engine(engine)
     machine.choose_dtype(dtype)
+    outlook.room(max_memory)
     if _is_one(contents) or not isinstance(contents, Iterable):
         raise SettingsError(
             f"contents is {type(contents).__name__}, not several pictures: give a list of them"
@@ -119,6 +123,7 @@ def stylize_many(
             tile=tile,
             engine=engine,
             dtype=dtype,
+            max_memory=max_memory,
             keep_snapshots=keep_snapshots,
             workshop=workshop,
         ).run()

@@ -56,9 +56,18 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+def resident() -> int:
+    """Bytes of memory that this process has now; 0 where the system does not tell."""
+    return _told("VmRSS:") or 0
+
+
 def _peak() -> int | None:
+    return _told("VmHWM:")
+
+
+def _told(name: str) -> int | None:
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
     except (OSError, StopIteration):
         return None

@@ -13,6 +13,7 @@ from nst_tf.errors import SettingsError
 from nst_tf.pictures import images, views
 from nst_tf.recipe import choices, layers
 from nst_tf.recipe.settings import Settings
+from nst_tf.recipe.sizes import steps_factor
 from nst_tf.run.descent import Limits
 
 
@@ -65,9 +66,6 @@ Schedule = Sequence[Stage]
 
 #: Between two scales: a coarse stroke is settled before the next finer one is looked at.
 _FACTOR = math.sqrt(2)
-#: The longer side at which, with several scales, iterations and evaluations are as the settings
-#: have them.
-_REFERENCE = 512
 #: How often a recipe of neighbours looks for them layer by layer at the end.
 _LAST_LOOKS = 4
 
@@ -98,11 +96,6 @@ def enlarge(
     detail = after - tf.image.resize(before, shape, "bicubic")
     image = tf.image.resize(image, shape, "bicubic") + detail
     return tf.clip_by_value(image, 0.0, 1.0) if bounded else image
-
-
-def steps_factor(settings: Settings, scale: int) -> float:
-    """How many times the settings' iterations or evaluations a scale of so many pixels gets."""
-    return 1.0 if settings.min_scale is None else _REFERENCE / scale
 
 
 def share(stages: Schedule, content: np.ndarray, stage: Stage, here: float) -> float:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import math
 import os
-import reprlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,10 +26,11 @@ from nst_tf.pictures.images import Picture
 from nst_tf.recipe import presets
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import finish, inputs, record, schedule
+from nst_tf.run import finish, inputs, outlook, record, schedule
 from nst_tf.run.checkpoint import Checkpoint
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
+from nst_tf.run.given import as_callbacks
 from nst_tf.run.inputs import Style
 from nst_tf.run.meter import Meter
 from nst_tf.run.record import Result, Step
@@ -58,41 +57,6 @@ class Callback:
         """When the run ends, whatever ended it."""
 
 
-class _OfSteps(Callback):
-    """A function of a step as a callback."""
-
-    def __init__(self, function: Callable[[Step], Any]) -> None:
-        self._function = function
-
-    def on_step(self, run: StyleTransfer, step: Step) -> None:
-        self._function(step)
-
-
-def _callback(given: Any) -> Any:
-    """What watches a run, of what was given to do so."""
-    if all(hasattr(given, name) for name in ("on_begin", "on_step", "on_end")):
-        if not inspect.isclass(given):
-            return given
-        raise SettingsError(f"a callback is the class {given.__name__}: make one of it")
-    if callable(given) and not inspect.isclass(given):
-        return _OfSteps(given)
-    raise SettingsError(
-        f"a callback is {reprlib.repr(given)}: give a function of a step, or what inherits from "
-        "nst_tf.Callback"
-    )
-
-
-def as_callbacks(given: Any) -> list[Any]:
-    """What watches a run, as a list.
-
-    Raises:
-      SettingsError: it is none, or one of them is neither a callback nor a function.
-    """
-    if isinstance(given, Callback) or not isinstance(given, Iterable):
-        raise SettingsError(f"callbacks is {reprlib.repr(given)}: give a list")
-    return [_callback(one) for one in given]
-
-
 class StyleTransfer:
     """A run: iterate over it for a `Step` after every iteration, or call `run` for the result.
 
@@ -116,9 +80,10 @@ class StyleTransfer:
       terms: of the loss, beside the recipe's: each an `nst_tf.Term`, or a function of the image
         (`own_terms.Term` says which).
       tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
-        or a number of pixels (`machine.tile_for`).
+        or a number of pixels (`outlook.tile_for`).
       engine: how the network is computed, for the same result: one of `choices.ENGINES`.
       dtype: what it is computed in: one of `choices.DTYPES`. Losses and image are float32 always.
+      max_memory: that the process may take, `6GiB`; None for four fifths of what is at hand.
       stages: what the run consists of; None for a single stage, as the settings have it.
       keep_snapshots: whether the images that the settings ask for are kept for `Result.snapshots`;
         a callback may write them instead (`callbacks.Snapshots`).
@@ -137,6 +102,7 @@ class StyleTransfer:
       stages: what it consists of.
       weights: the network's numbers as loaded, before any normalisation.
       engine: as chosen for this machine; likewise dtype.
+      outlook: the memory that it will take.
       checkpoint: a `Checkpoint`, or None.
 
     Raises:
@@ -157,6 +123,7 @@ class StyleTransfer:
         tile: int | str = "auto",
         engine: str = "auto",
         dtype: str = "auto",
+        max_memory: int | str | None = None,
         stages: Schedule | None = None,
         keep_snapshots: bool = True,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -168,24 +135,28 @@ class StyleTransfer:
         optimizers.create(settings.optimizer, bounded=settings.bounded)  # is it here?
         self._terms, watching = own_terms.checked(terms), as_callbacks(callbacks)
         settings.check_aim(max((term.weight for term in self._terms), default=0))
+        self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
+        network = weights_module.at_once(presets.network(settings.preset, weights))
+        how: dict[str, Any] = {"engine": self.engine, "dtype": self.dtype}
+        how["tile"] = machine.check_tile(tile)
+        how["within"] = outlook.room(max_memory, machine.has_gpu())
+        if stages is None:
+            outlook.check_early(settings, content, style, network, **how)
         self._inputs = inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
-        source = presets.network(settings.preset, weights)
-        self.weights = weights_module.load(source, seed=settings.seed)
+        self.weights = weights_module.load(network, seed=settings.seed)
         self._callbacks = watching
-        self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
         self._course = Course(
             settings,
             self._inputs,
             self.weights,
             self.stages,
-            machine.check_tile(tile),
-            self.engine,
-            self.dtype,
-            self._terms,
+            terms=self._terms,
+            **how,
         )
+        self.outlook = self._course.foreseen()
         self._keep_snapshots = keep_snapshots
         self.checkpoint: Checkpoint | None = None
         if checkpoint is not None:
@@ -370,6 +341,7 @@ def stylize(
     tile: int | str = "auto",
     engine: str = "auto",
     dtype: str = "auto",
+    max_memory: int | str | None = None,
     stages: Schedule | None = None,
     keep_snapshots: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -399,6 +371,7 @@ def stylize(
         tile=tile,
         engine=engine,
         dtype=dtype,
+        max_memory=max_memory,
         stages=stages,
         keep_snapshots=keep_snapshots,
         checkpoint=checkpoint,

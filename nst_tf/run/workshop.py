@@ -14,7 +14,6 @@ from nst_tf.losses.neighbour_objective import NeighbourObjective
 from nst_tf.losses.objective import Objective
 from nst_tf.losses.own_terms import Term
 from nst_tf.losses.protected import Protected
-from nst_tf.network import machine
 from nst_tf.network.compiled import any_size as of_any_size
 from nst_tf.network.compiled import compiled
 from nst_tf.network.engine import winograd_ends
@@ -51,7 +50,7 @@ class Workshop:
         content: np.ndarray,
         styles: Sequence[np.ndarray],
         *,
-        tile: int | str,
+        tile: int | None,
         engine: str,
         dtype: str,
         any_size: bool = False,
@@ -68,7 +67,7 @@ class Workshop:
           weights: of the network.
           content: the content image, float32 [height, width, 3].
           styles: the style images, likewise.
-          tile: as `machine.tile_for` takes it.
+          tile: of `strips.Strips`; None where pictures are measured as a whole.
           engine: one of `choices.ENGINES` but auto; likewise dtype.
           any_size: whether one graph is to serve pictures of other sizes, too, as far as they are
             measured as a whole.
@@ -87,12 +86,11 @@ class Workshop:
             self._forget()
             self._model = None
             self._model = feature_model(weights, settings, dtype)
-        rows = machine.tile_for(tile, self._model, *content.shape[:2])
-        any_size = any_size and rows is None
+        any_size = any_size and tile is None
         ends = None if scales else winograd_ends(*content.shape[:2])
         size = ends if any_size else content.shape
         functions = [(term.name, term.loss) for term in terms]
-        key = (of_model, size, rows, engine, count, functions)
+        key = (of_model, size, tile, engine, count, functions)
         if key != self._key:
             self._forget()
             neighbours = settings.style_loss == choices.NEIGHBOURS
@@ -100,7 +98,7 @@ class Workshop:
             self._objective = kind.from_settings(
                 settings,
                 self._model,
-                tile=rows,
+                tile=tile,
                 engine=engine,
                 any_size=any_size,
                 winograd_ends=ends,

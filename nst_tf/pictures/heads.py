@@ -1,0 +1,44 @@
+"""How large a picture is, without decoding it."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nst_tf.pictures.images import Picture
+
+
+def shape(picture: Picture) -> tuple[int, int] | None:
+    """Height and width in pixels; None where that is not told, whatever the reason: of a file
+    object, which can be read but once, and of what is no picture.
+
+    Args:
+      picture: as `images.load` takes it. A photo that lies on its side counts as it lies.
+    """
+    try:
+        if isinstance(picture, (str, os.PathLike)):
+            if not Path(picture).is_file():
+                return None
+            with Image.open(picture) as image:
+                return image.height, image.width
+        if isinstance(picture, bytes):
+            with Image.open(io.BytesIO(picture)) as image:
+                return image.height, image.width
+        if isinstance(picture, Image.Image):
+            return picture.height, picture.width
+        if hasattr(picture, "read"):
+            return None
+        height, width, *_ = getattr(picture, "shape", None) or np.shape(picture)
+        return int(height), int(width)
+    except Exception:  # whoever reads it says what is wrong
+        return None
+
+
+def scaled(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """Height and width of a picture that is scaled to `size` pixels on the longer side."""
+    factor = size / max(shape)
+    return max(1, round(factor * shape[0])), max(1, round(factor * shape[1]))
