@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,11 @@ from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images
 from nst_tf.recipe import layers
+
+# Whoever started the tests in the background, or under nohup, has these ignored, which processes
+# inherit and commands respect.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # TensorFlow's own objects, a million, stay: without them to look through, and looking less often,
 # tracing takes a tenth less.

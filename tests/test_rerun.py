@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 import nst_tf
 from nst_tf import assets
-from nst_tf.apps import command, rerun
+from nst_tf.apps import rerun
 from nst_tf.apps.main import main
 from nst_tf.errors import FileError, NSTError, SettingsError
 from nst_tf.network import weights as weights_module
@@ -224,7 +225,7 @@ def test_ctrl_c_leaves_nothing_and_says_so(manifest, monkeypatch, capsys):
     answers = iter([True, False])
     monkeypatch.setattr(Manifest, "ended", lambda manifest, iteration: next(answers))
     before = set(manifest.parent.rglob("*"))
-    assert main(["rerun", str(path), "--quiet"]) == command.INTERRUPTED
+    assert main(["rerun", str(path), "--quiet"]) == 128 + signal.SIGINT
     assert set(manifest.parent.rglob("*")) == before
     assert "interrupted" in capsys.readouterr().err
 
