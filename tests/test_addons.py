@@ -18,7 +18,7 @@ from test_optimizers import (
     through_a_checkpoint,
 )
 
-from nst_tf import optimizers
+from nst_tf import assets, optimizers
 from nst_tf.apps.main import main
 from nst_tf.errors import SettingsError
 from nst_tf.optimizers.keras_optimizer import KerasOptimizer
@@ -238,9 +238,8 @@ def test_where_it_cannot_import_the_combination_is_named(missing, scene, paintin
 
 def test_on_the_command_line_too(missing, capfd, tmp_path):
     out = tmp_path / "out.png"
-    code = main(
-        ["stylize", "missing.png", "missing.png", "-o", str(out), "--optimizer=tfa.Lookahead"]
-    )
+    pictures = [str(assets.SCENE), str(assets.PAINTING)]
+    code = main(["stylize", *pictures, "-o", str(out), "--optimizer=tfa.Lookahead"])
     err = capfd.readouterr().err
     assert code == 2 and err.count("\n") == 1 and not out.exists()
     assert "tfa.Lookahead needs tensorflow-addons, which works with TensorFlow 2.15.1" in err
