@@ -149,6 +149,17 @@ def test_what_a_feature_extractor_does_not_take(tiny_weights, pictures):
             graph(given)
 
 
+def test_where_xla_leaves_errors_out_features_are_nan(tiny_weights, pictures):
+    """Of the pictures alone that are on another scale."""
+    features = nst_tf.FeatureExtractor(["conv1_1", "conv2_1"], tiny_weights)
+    given = pictures[0] * np.float32([1, 255, 1]).reshape(3, 1, 1, 1)
+    found = tf.function(features, jit_compile=True)(given)
+    for name, expected in features(pictures[0]).items():
+        assert np.isnan(found[name][1]).all()
+        for at in (0, 2):
+            np.testing.assert_allclose(found[name][at], expected[at], rtol=1e-4, atol=1e-4)
+
+
 @pytest.fixture
 def nested(tiny_weights):
     """A user's own functional model around the feature model, with Gram matrices."""

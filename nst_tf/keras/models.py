@@ -35,7 +35,7 @@ class FeatureExtractor(tf.keras.Model):
     uint8 and uint16 pictures are converted from full scale. Float pictures that a network or an
     optimiser made may overshoot [0, 1] a little, and are taken as they are. Where a value is not
     finite, or further off and so on another scale, that is an error, also in a graph:
-    InvalidArgument. XLA (`jit_compile=True`) leaves such checks out.
+    InvalidArgument. XLA (`jit_compile=True`) leaves errors out: there its feature maps are NaN.
 
     Args:
       wanted: a layer or several, in either notation, `conv4_2` or `block4_conv2`, `conv4_2:pre`
@@ -88,7 +88,7 @@ class FeatureExtractor(tf.keras.Model):
         outputs = {key: network.get_layer(vgg.layer_name(key)).output for key in wanted}
         super().__init__(network.input, outputs, name=name)
         self.trainable = False
-        self._config = {
+        self._config: dict[str, Any] = {
             "wanted": wanted,
             "preset": preset,
             "dtype": dtype,
@@ -100,7 +100,11 @@ class FeatureExtractor(tf.keras.Model):
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(inputs, (tf.Tensor, tf.Variable, np.ndarray)):  # not a model's placeholder
             needs = [layers_module.parse(key) for key in self.get_layer("preprocessing").needs]
-            inputs = checks.of_scale(inputs, needs, self._config["overshoot"])
+            overshoot = self._config["overshoot"]
+            inputs = checks.of_scale(inputs, needs, overshoot)
+            if not tf.executing_eagerly():  # XLA, which leaves out the error, keeps a NaN
+                fits = checks.inside(inputs, -overshoot, 1 + overshoot)[:, None, None, None]
+                inputs = tf.where(fits, inputs, tf.constant(float("nan"), inputs.dtype))
             call, least = super().__call__, layers_module.smallest_size(needs)
             return no_pictures.allowed(lambda some: call(some, *args, **kwargs), least)(inputs)
         if isinstance(inputs, (str, bytes, os.PathLike, Image.Image)):

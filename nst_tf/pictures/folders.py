@@ -22,8 +22,9 @@ def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
     Raises:
       PictureError: a pattern that matches no file, or is none.
     """
-    one = isinstance(pattern, (str, bytes, os.PathLike)) or not isinstance(pattern, Iterable)
-    patterns: Iterable[object] = [pattern] if one else pattern
+    patterns: Iterable[object] = [pattern]
+    if isinstance(pattern, Iterable) and not isinstance(pattern, (str, bytes)):
+        patterns = pattern
     matched: set[str] = set()
     for given in patterns:
         wanted = os.fspath(given) if isinstance(given, (str, os.PathLike)) else given
