@@ -118,11 +118,6 @@ class _Loss(tf.keras.losses.Loss):
         self._published, self._warned = scale == "published", False
         self._unit = self._blank() if scale == "normalised" else 1.0
 
-    def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), **self._config}
-        config.pop("fn", None)
-        return config
-
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         made, others = checks.as_floats(y_pred), y_true
         # Keras would make floats of 0-255.
@@ -137,6 +132,11 @@ class _Loss(tf.keras.losses.Loss):
                 stacklevel=2,
             )
         return super().__call__(others, made, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), **self._config}
+        config.pop("fn", None)
+        return config
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Float32 [batch]."""
