@@ -42,7 +42,8 @@ def pictures(
     Args:
       pattern: of the files (`files`).
       size: in pixels. With `crop` the side of a square, or (height, width): the largest middle
-        part of that shape, scaled. Without, the longer side; None keeps every picture's own size.
+        part of that shape, scaled. Without, the longer side; there alone None, which keeps every
+        picture's own size.
       crop: whether all pictures get one shape and so can be batched.
 
     Returns:
@@ -56,7 +57,8 @@ def pictures(
     paths = files(pattern)
     sides = size if isinstance(size, tuple) else (size, size)
     if len(sides) != 2 or not all(map(_is_size, sides)) or (crop and None in sides):
-        raise SettingsError(f"size is {size!r}: use a number of pixels such as 256")
+        own = "; crop=False keeps every picture's own" if size is None else ""
+        raise SettingsError(f"size is {size!r}: use a number of pixels such as 256{own}")
     if not crop and isinstance(size, tuple):
         raise SettingsError(f"size is {size}: without crop, use one number for the longer side")
 

@@ -41,6 +41,9 @@ def test_files_by_pattern(folder):
         names()
     with pytest.raises(PictureError, match=r"no file matches .*\*\.webp"):
         names(folder, f"{folder}/*.webp")
+    for given in ([b"GIF89a"], b"GIF89a", [3], 3):
+        with pytest.raises(PictureError, match=r"of type (bytes|int): give a path such as"):
+            nst_tf.data.files(given)
 
 
 def test_pictures_of_one_shape(folder):
@@ -72,6 +75,8 @@ def test_sizes(folder):
     dataset = nst_tf.data.pictures(folder, (20, 30)).batch(3)
     assert tuple(dataset.element_spec.shape) == (None, 20, 30, 3)
     assert tuple(next(iter(dataset)).shape) == (3, 20, 30, 3)
+    with pytest.raises(SettingsError, match="crop=False keeps every picture's own"):
+        nst_tf.data.pictures(folder, None)
     wrong = (0, None, "8", 8.5, True, (4,), (4, 5, 6), 10**6)
     for size, options in (*((size, {}) for size in wrong), ((4, 5), {"crop": False})):
         with pytest.raises(SettingsError, match="size is"):

@@ -1,6 +1,8 @@
 """Films, read back with PyAV's decoder and with Pillow's."""
 
+import configparser
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -20,6 +22,12 @@ from nst_tf.run.workshop import Workshop
 from nst_tf.watch.film import FORMATS, Film
 
 SIZE = (47, 63)  # odd, which H.264 does not hold
+
+
+def test_the_extra_brings_what_a_curve_is_drawn_with():
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parent.parent / "setup.cfg")
+    assert {"av", "matplotlib"} <= set(setup["options.extras_require"]["film"].split())
 
 
 @pytest.fixture(scope="module")

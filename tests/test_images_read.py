@@ -248,6 +248,8 @@ def test_what_is_no_picture_is_refused(thing):
         ({"photo": 1}, "{'photo': 1}, of type dict"),
         (["one.jpg", "two.jpg"], "['one.jpg', 'two.jpg'], of type list"),
         (object, "of type type"),
+        (17, "17, of type int"),
+        ("", "the name of a picture is empty"),
     ],
 )
 def test_what_was_given_is_said(thing, words):

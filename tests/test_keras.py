@@ -119,7 +119,12 @@ def test_what_a_feature_extractor_does_not_take(tiny_weights, pictures):
     spoilt = pictures[0].copy()
     spoilt[1, 3, 3, 1] = np.nan
     for given, message in (
-        (pictures[0] * 255, r"floats in about \[0, 1\]; .* are not: \[0 1 2\]"),
+        (pictures[0] * 255, r"in about \[0, 1\], at most 0.25 .* are not: \[0 1 2\]"),
+        (pictures[0] * 2 - 1, r"in about \[0, 1\], .* are not: \[0 1 2\]"),
+        ((pictures[0] - 0.45) / 0.22, r"in about \[0, 1\], .* are not: \[0 1 2\]"),
+        (pictures[0] * 2, r"in about \[0, 1\], .* are not: \[0 1 2\]"),
+        (b"GIF89a", r"not of type bytes: nst_tf.data.pictures reads files"),
+        ("photo.jpg", r"not of type str: nst_tf.data.pictures reads files"),
         (spoilt, r"pictures are finite, .* are not: \[1\]"),
         (spoilt.astype(np.int32), "of type int32: use uint8, uint16 or a float type"),
         (pictures[0, 0], r"\[batch, height, width, 3\]; these are \[40, 33, 3\]"),
@@ -129,11 +134,30 @@ def test_what_a_feature_extractor_does_not_take(tiny_weights, pictures):
             features(given)
     with pytest.raises(SettingsError, match=r"^33x1 pixels are too few for conv2_1"):
         features(pictures[0, :, :1])
-    features(pictures[0] * 3 - 1)  # as a network may make them before it has learnt
+    features(pictures[0] * 1.4 - 0.2)  # as a network may make them
+    before = nst_tf.FeatureExtractor("conv2_1", tiny_weights, overshoot=1)  # it has learnt
+    assert before.get_config()["overshoot"] == 1
+    before(pictures[0] * 3 - 1)
+    with pytest.raises(PictureError, match="at most 1 beyond"):
+        before(pictures[0] * 4 - 1)
+    for wrong in (-1, float("nan"), float("inf"), "more"):
+        with pytest.raises(SettingsError, match="overshoot is"):
+            nst_tf.FeatureExtractor("conv1_1", tiny_weights, overshoot=wrong)
     graph = tf.function(features, input_signature=[tf.TensorSpec([None, None, None, 3])])
     for given, message in ((spoilt, r"are not:\] \[1\]"), (pictures[0, :, :1], "at least 2 x 2")):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             graph(given)
+
+
+def test_where_xla_leaves_errors_out_features_are_nan(tiny_weights, pictures):
+    """Of the pictures alone that are on another scale."""
+    features = nst_tf.FeatureExtractor(["conv1_1", "conv2_1"], tiny_weights)
+    given = pictures[0] * np.float32([1, 255, 1]).reshape(3, 1, 1, 1)
+    found = tf.function(features, jit_compile=True)(given)
+    for name, expected in features(pictures[0]).items():
+        assert np.isnan(found[name][1]).all()
+        for at in (0, 2):
+            np.testing.assert_allclose(found[name][at], expected[at], rtol=1e-4, atol=1e-4)
 
 
 @pytest.fixture
@@ -141,7 +165,8 @@ def nested(tiny_weights):
     """A user's own functional model around the feature model, with Gram matrices."""
     inputs = tf.keras.Input((None, None, 3))
     brighter = tf.keras.layers.Conv2D(3, 1, name="brighter")(inputs)
-    maps = nst_tf.FeatureExtractor(["conv1_1", "conv2_1"], tiny_weights)(brighter)
+    features = nst_tf.FeatureExtractor(["conv1_1", "conv2_1"], tiny_weights, overshoot=9)
+    maps = features(brighter)
     grams = nst_tf.keras.GramMatrix()(maps["conv2_1"])
     return tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling1D()(grams))
 

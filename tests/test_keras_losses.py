@@ -245,7 +245,7 @@ def spoilt(value, shape=(2, 8, 8, 3)):
             (spoilt(value), PictureError, r"finite.*in about \[0, 1\].*not: \[1\]")
             for value in (np.nan, np.inf, -np.inf, 255, -30)
         ),
-        (np.full((2, 8, 8, 3), 128, np.uint8), PictureError, r"not: \[0 1\]"),
+        (np.full((2, 8, 8, 3), 128, np.int32), PictureError, "of type int32: use uint8, uint16 or"),
         (np.full((8, 8, 3), 0.5), PictureError, r"these are \[8, 8, 3\]"),
         (np.full((2, 8, 8, 1), 0.5), PictureError, r"these are \[2, 8, 8, 1\]"),
         (np.full((2, 1, 8, 3), 0.5), SettingsError, "too few for conv2_1: it takes at least 2x2"),
@@ -262,6 +262,61 @@ def test_what_are_no_pictures_has_no_loss(bad, error, message):
         unknown = tf.TensorSpec([None, None, None, 3])
         with pytest.raises(tf.errors.InvalidArgumentError, match="finite"):
             tf.function(loss, input_signature=[unknown] * 2)(good, bad.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_whole_numbers_are_converted_from_full_scale(painting, kind):
+    """By whoever calls, where Keras itself would compare with 0-255."""
+    whole = np.full((2, 8, 8, 3), np.iinfo(kind).max // 5, kind)
+    whole[:, 2:4] = 3
+    photo, made = whole.astype(np.float32) / np.iinfo(kind).max, spoilt(0.5)
+    for options in (FEW, {"style": painting, **FEW}):
+        loss = nst_tf.keras.PerceptualLoss(**options)
+        rounding.assert_close(loss(whole, made), loss(photo, made), 1e-5)
+        rounding.assert_close(loss(made, whole), loss(made, photo), 1e-5)
+        model = tf.keras.Sequential([tf.keras.Input((8, 8, 3)), tf.keras.layers.Activation("relu")])
+        model.compile("sgd", loss=loss)
+        rounding.assert_close(model.evaluate(made, whole, verbose=0), loss(photo, made), 1e-4)
+
+
+SCALES = {
+    "-1 to 1": lambda x: 2 * x - 1,
+    "standardised": lambda x: (x - 0.45) / 0.22,
+    "0 to 2": lambda x: 2 * x,
+    "-3 to 3": lambda x: 6 * x - 3,
+    "0 to 10": lambda x: 10 * x,
+    "0 to 255": lambda x: 255 * x,
+}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_targets_on_another_scale_are_refused(pictures, scale):
+    photo = pictures[0, :, :8, :8]
+    loss, other = nst_tf.keras.ContentLoss(content_layers={"conv1_1": 1}), SCALES[scale](photo)
+    with pytest.raises(PictureError, match=r"in about \[0, 1\], at most 0.25 beyond"):
+        loss(other, photo)
+    assert loss(1.4 * photo - 0.2, photo) > 0
+    # What a network makes before it has learnt is not refused, and 0-255 is.
+    if scale == "0 to 255":
+        with pytest.raises(PictureError, match="at most 9 beyond"):
+            loss(photo, other)
+    else:
+        assert loss(photo, other) > 0
+    with_xla = tf.function(loss, jit_compile=True)  # which leaves errors out
+    assert np.isnan(with_xla(other, photo)) and with_xla(photo, photo) == 0
+
+
+def test_published_losses_in_float16_are_warned_of_once(recwarn):
+    """They do not train: of 12 steps none was taken."""
+    photo = tf.fill([1, 8, 8, 3], tf.constant(0.5, tf.float16))
+    nst_tf.keras.PerceptualLoss(**FEW)(photo, photo)
+    loss = nst_tf.keras.PerceptualLoss(scale="published", **FEW)
+    loss(tf.cast(photo, tf.float32), tf.cast(photo, tf.float32))
+    assert not [one for one in recwarn if "float16" in str(one.message)]
+    with pytest.warns(UserWarning, match='float16 ends at 65504.*Use scale="normalised"'):
+        loss(photo, photo)
+    loss(photo, photo)
+    assert not [one for one in recwarn if "float16" in str(one.message)]
 
 
 def test_a_fixed_style_has_targets_of_any_kind(painting):

@@ -288,6 +288,10 @@ def test_settings_in_place_of_a_preset(stylize):
     assert run.settings == settings.replace(seed=9)
     with pytest.raises(SettingsError, match="both given"):
         stylize(preset="gatys2016", settings=settings)
+    with pytest.raises(SettingsError, match=r"^settings is 3: give an nst_tf\.Settings$"):
+        StyleTransfer(assets.SCENE, assets.PAINTING, settings=3)
+    with pytest.raises(SettingsError, match=r"^workshop is 3: give an nst_tf\.Workshop$"):
+        stylize(workshop=3)
 
 
 def test_the_former_names_still_work_and_warn(stylize):

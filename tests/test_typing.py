@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,11 @@ try:
 except nst_tf.NSTError as error:
     print(error)
 '''
+
+#: README's, to which TensorFlow is without types, whatever a checker says of that.
+README = "\n".join(
+    re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+).replace("tensorflow as tf\n", "tensorflow as tf  # type: ignore[import-untyped,unused-ignore]\n")
 
 #: Each has one mistake: the line that a type checker must complain about.
 MISTAKES = [
@@ -139,6 +145,7 @@ def checker(name: str, python: Path, folder: Path) -> list[str | Path]:
 def test_a_users_program_is_clean_and_mistakes_are_found(name, installed, tmp_path):
     command = checker(name, installed, tmp_path)
     (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "readme.py").write_text(README)
     (tmp_path / "mistakes.py").write_text("\n".join(["import nst_tf", *MISTAKES]) + "\n")
     plain = {
         key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MYPYPATH")
@@ -151,8 +158,9 @@ def test_a_users_program_is_clean_and_mistakes_are_found(name, installed, tmp_pa
         assert done.returncode in (0, 1), done.stderr
         return done.stdout
 
-    clean = check("program.py")
-    assert "Success" in clean if name == "mypy" else "0 errors, 0 warnings" in clean, clean
+    for file in ("program.py", "readme.py"):
+        clean = check(file)
+        assert "Success" in clean if name == "mypy" else "0 errors, 0 warnings" in clean, clean
     wrong = check("mistakes.py")
     for line in range(2, 2 + len(MISTAKES)):
         assert f"mistakes.py:{line}:" in wrong, (MISTAKES[line - 2], wrong)

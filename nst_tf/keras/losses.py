@@ -4,9 +4,12 @@ Johnson, Alahi and Fei-Fei, arXiv:1603.08155, section 3.2: a network that makes 
 on how different they look, not on how different their pixels are. The gradient flows through the
 fixed feature model, which is computed in float32 whatever the trained model's policy.
 
-Pictures and their targets are looked at as those of a `FeatureExtractor` are (`checks.of_scale`):
-what is not finite, on another scale than [0, 1], of other channels or too small is a PictureError
-or SettingsError, where only a graph's run tells it an InvalidArgumentError of the same words.
+Targets are looked at as the pictures of a `FeatureExtractor` are (`checks.of_scale`): uint8 and
+uint16 are converted from full scale; what is not finite, on another scale than [0, 1], of other
+channels or too small is a PictureError or SettingsError, where only a graph's run tells it an
+InvalidArgumentError of the same words. So are the pictures that are compared with them, but that
+these may be as far as 9 beyond [0, 1]: training brings them there. XLA, with which Keras may
+compile a model by itself, leaves errors out: there the loss of what is on another scale is NaN.
 
 **Scale.** Published losses are as large as 1e10, and half precision, whose gradients Keras
 multiplies by 2^15 besides, ends at 65504. So a loss here is L / L_0 by default, where L is the
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -110,7 +114,26 @@ class _Loss(tf.keras.losses.Loss):
         smallest = layers_module.smallest_size(self._needs)
         self._model = seen_by(no_pictures.allowed(model, smallest), settings)
         self._style = self._fixed(style, overrides)
+        compared = [kind for kind in self._kinds if kind != "style" or not self._style]
+        #: The kinds whose targets are y_true; with a fixed style alone that may be anything.
+        self._compared = set(compared) - {"tv"}
+        self._published, self._warned = scale == "published", False
         self._unit = self._blank() if scale == "normalised" else 1.0
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
+        made, others = checks.as_floats(y_pred), y_true
+        # Keras would make floats of 0-255.
+        if self._compared:
+            others = checks.as_floats(y_true)
+        computed = (tf.keras.mixed_precision.global_policy().compute_dtype, made.dtype.name)
+        if self._published and "float16" in computed and not self._warned:
+            self._warned = True
+            warnings.warn(
+                'losses of scale="published" are up to 1e10, and float16 ends at 65504: steps may '
+                'not be taken. Use scale="normalised" or mixed_bfloat16',
+                stacklevel=2,
+            )
+        return super().__call__(others, made, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), **self._config}
@@ -129,26 +152,29 @@ class _Loss(tf.keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Float32 [batch]."""
-        made, others = self._seen(y_pred), y_true
-        compared = [kind for kind in self._kinds if kind != "style" or not self._style]
-        # With a fixed style alone the targets may be anything.
-        if set(compared) - {"tv"}:
-            others = self._seen(y_true)
+        made, fits = self._seen(y_pred, checks.UNTRAINED)
+        others = y_true
+        if self._compared:
+            others, also = self._seen(y_true, checks.OVERSHOOT)
         # Of the targets, statistics alone may be of pictures of another size.
         if set(self._kinds) & {"content", "structure", "laplacian"}:
             made, others = _alike(made, others)
+        if self._compared:
+            fits &= also
         targets: dict[str, Mapping[str, Nest]] = {}
-        if set(compared) & {"content", "structure", "style"}:
+        if self._compared & {"content", "structure", "style"}:
             maps = self._model(tf.stop_gradient(others))
-            targets.update(targets_of(compared, maps, self._settings))
+            targets.update(targets_of(self._compared, maps, self._settings))
         if self._style:
             targets["style"] = tf.nest.map_structure(tf.convert_to_tensor, self._style)
-        lines = laplacian(tf.stop_gradient(others)) if "laplacian" in compared else None
-        return self._summed(targets, self._model(made), made, lines) / self._unit
+        lines = laplacian(tf.stop_gradient(others)) if "laplacian" in self._compared else None
+        loss = self._summed(targets, self._model(made), made, lines) / self._unit
+        return tf.where(fits, loss, float("nan"))
 
-    def _seen(self, pictures: tf.Tensor) -> tf.Tensor:
-        """Float32, once they have been looked at: of 0-255 the loss would be a number, too."""
-        return tf.cast(checks.of_scale(pictures, self._needs), tf.float32)
+    def _seen(self, pictures: tf.Tensor, overshoot: float) -> tuple[tf.Tensor, tf.Tensor]:
+        """Float32, once they have been looked at, and which are on its scale, bool [batch]."""
+        seen = tf.cast(checks.of_scale(pictures, self._needs, overshoot), tf.float32)
+        return seen, checks.inside(seen, -overshoot, 1 + overshoot)
 
     def _summed(
         self,

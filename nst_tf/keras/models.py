@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from typing_extensions import Self, Unpack
 
+from nst_tf.errors import PictureError, SettingsError
 from nst_tf.network import no_pictures, vgg
 from nst_tf.network import weights as weights_module
 from nst_tf.network.feature_model import feature_model
@@ -31,8 +33,9 @@ class FeatureExtractor(tf.keras.Model):
         maps = features(pictures)["conv4_2"]    # [batch, height / 8, width / 8, 512]
 
     uint8 and uint16 pictures are converted from full scale. Float pictures that a network or an
-    optimiser made may overshoot [0, 1], and are taken as they are. Where a value is not finite, or
-    of ten and more and so on another scale, that is an error, also in a graph: InvalidArgument.
+    optimiser made may overshoot [0, 1] a little, and are taken as they are. Where a value is not
+    finite, or further off and so on another scale, that is an error, also in a graph:
+    InvalidArgument. XLA (`jit_compile=True`) leaves errors out: there its feature maps are NaN.
 
     Args:
       wanted: a layer or several, in either notation, `conv4_2` or `block4_conv2`, `conv4_2:pre`
@@ -43,6 +46,8 @@ class FeatureExtractor(tf.keras.Model):
       dtype: a Keras dtype policy: what the network is computed in. None for the global one, as
         Keras' own layers take it. Features of float16 end at 65504: Gram matrices and losses of
         them are for float32, as `GramMatrix` and `losses` have it.
+      overshoot: how far float pictures may be beyond [0, 1]. More than the default is for a layer
+        behind a network that has yet to learn, and whose last layer does not keep it there.
       name: of the model.
       **overrides: fields of `Settings` that are about the network (`kinds.LayerOverrides`), such
         as `pooling="avg"` or `normalise=False`.
@@ -64,11 +69,14 @@ class FeatureExtractor(tf.keras.Model):
         *,
         preset: str = presets.PUBLISHED,
         dtype: str | None = "float32",
+        overshoot: float = checks.OVERSHOOT,
         name: str = "feature_extractor",
         **overrides: Unpack[kinds.LayerOverrides],
     ) -> None:
         kinds.check("a feature extractor", overrides, kinds.LayerOverrides)
         settings = presets.settings(preset, **overrides)
+        if not isinstance(overshoot, (int, float)) or not 0 <= overshoot < float("inf"):
+            raise SettingsError(f"overshoot is {overshoot!r}: use a number such as 0.25")
         if isinstance(wanted, str):
             wanted = [wanted]
         wanted = list(settings.layers if wanted is None else wanted)
@@ -80,10 +88,11 @@ class FeatureExtractor(tf.keras.Model):
         outputs = {key: network.get_layer(vgg.layer_name(key)).output for key in wanted}
         super().__init__(network.input, outputs, name=name)
         self.trainable = False
-        self._config = {
+        self._config: dict[str, Any] = {
             "wanted": wanted,
             "preset": preset,
             "dtype": dtype,
+            "overshoot": overshoot,
             "name": name,
             **overrides,
         }
@@ -91,9 +100,18 @@ class FeatureExtractor(tf.keras.Model):
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(inputs, (tf.Tensor, tf.Variable, np.ndarray)):  # not a model's placeholder
             needs = [layers_module.parse(key) for key in self.get_layer("preprocessing").needs]
-            inputs = checks.of_scale(inputs, needs)
+            overshoot = self._config["overshoot"]
+            inputs = checks.of_scale(inputs, needs, overshoot)
+            if not tf.executing_eagerly():  # XLA, which leaves out the error, keeps a NaN
+                fits = checks.inside(inputs, -overshoot, 1 + overshoot)[:, None, None, None]
+                inputs = tf.where(fits, inputs, tf.constant(float("nan"), inputs.dtype))
             call, least = super().__call__, layers_module.smallest_size(needs)
             return no_pictures.allowed(lambda some: call(some, *args, **kwargs), least)(inputs)
+        if isinstance(inputs, (str, bytes, os.PathLike, Image.Image)):
+            raise PictureError(
+                f"pictures are an array or tensor [batch, height, width, 3], not of type "
+                f"{type(inputs).__name__}: nst_tf.data.pictures reads files"
+            )
         return super().__call__(inputs, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -18,9 +18,12 @@ from nst_tf.recipe import layers
 #: What rounding may add to [0, 1].
 _ROUNDING = 1e-3
 
-#: Beyond this a picture is not one that an optimiser or a network has not yet brought to [0, 1],
-#: but on another scale.
-_ANOTHER_SCALE = 10.0
+#: How far beyond [0, 1] a picture may be that a network or an optimiser made. Of one in [-1, 1] or
+#: [0, 2], or less the mean by the deviation, hardly any is as near.
+OVERSHOOT = 0.25
+
+#: How far what a network makes that has learnt nothing yet, which training will bring to [0, 1].
+UNTRAINED = 9.0
 
 
 def once(value: tf.Tensor, condition: tf.Tensor, *said: Any) -> tf.Tensor:
@@ -85,27 +88,37 @@ def paired(pictures: tf.Tensor, others: tf.Tensor, same_size: bool) -> tf.Tensor
     return once(pictures, fits, f"pictures and others are of {what}; these are", ours, theirs)
 
 
-def of_scale(pictures: Any, needs: Sequence[layers.Layer]) -> tf.Tensor:
+def as_floats(pictures: Any) -> tf.Tensor:
+    """Pictures of a float type; uint8 and uint16 are converted from full scale.
+
+    Raises:
+      PictureError: they are of another type.
+    """
+    pictures = tf.convert_to_tensor(pictures)
+    if pictures.dtype in (tf.uint8, tf.uint16):
+        return tf.cast(pictures, tf.float32) / pictures.dtype.max
+    if not pictures.dtype.is_floating:
+        raise PictureError(
+            f"pictures are of type {pictures.dtype.name}: use uint8, uint16 or a float type"
+        )
+    return pictures
+
+
+def of_scale(
+    pictures: Any, needs: Sequence[layers.Layer], overshoot: float = OVERSHOOT
+) -> tf.Tensor:
     """Pictures for a model in Python: float, about [0, 1], of a size that the model takes.
 
-    uint8 and uint16 are converted from full scale. Float pictures may overshoot, since a network or
-    an optimiser made them; but what is not finite, or beyond 10, is none.
-
     Args:
-      pictures: a tensor or array [batch, height, width, 3].
+      pictures: a tensor or array [batch, height, width, 3], as `as_floats` takes it.
       needs: the layers that they must be large enough for.
+      overshoot: how far floats may be beyond [0, 1].
 
     Raises:
       PictureError: they are none.
       SettingsError: they are too small.
     """
-    pictures = tf.convert_to_tensor(pictures)
-    if pictures.dtype in (tf.uint8, tf.uint16):
-        pictures = tf.cast(pictures, tf.float32) / pictures.dtype.max
-    elif not pictures.dtype.is_floating:
-        raise PictureError(
-            f"pictures are of type {pictures.dtype.name}: use uint8, uint16 or a float type"
-        )
+    pictures = as_floats(pictures)
     if not pictures.shape.is_compatible_with([None, None, None, 3]):
         raise PictureError(
             f"pictures are [batch, height, width, 3]; these are {pictures.shape.as_list()}"
@@ -117,7 +130,8 @@ def of_scale(pictures: Any, needs: Sequence[layers.Layer]) -> tf.Tensor:
         shape, least = tf.shape(pictures), layers.smallest_size(needs)
         said = f"pictures are of at least {least} x {least} pixels; these are"
         pictures = once(pictures, tf.reduce_min(shape[1:3]) >= least, said, shape)
-    return _within(pictures, -_ANOTHER_SCALE, _ANOTHER_SCALE, "and as floats in about [0, 1]")
+    scale = f"and as floats in about [0, 1], at most {overshoot:g} beyond"
+    return _within(pictures, -overshoot, 1 + overshoot, scale)
 
 
 def listed(files: tf.Tensor) -> tf.Tensor:
@@ -128,12 +142,15 @@ def listed(files: tf.Tensor) -> tf.Tensor:
     return once(files, fits, "image_bytes are files [batch]; these are", shape)
 
 
-def _within(pictures: tf.Tensor, low: float, high: float, scale: str) -> tf.Tensor:
+def inside(pictures: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Which float pictures [batch, height, width, 3] have all values between two, bool [batch]."""
     # Of NaN neither holds.
-    inside = (pictures >= tf.cast(low, pictures.dtype)) & (
-        pictures <= tf.cast(high, pictures.dtype)
-    )
-    wrong = tf.where(~tf.reduce_all(inside, (1, 2, 3)))[:, 0]
+    each = (pictures >= tf.cast(low, pictures.dtype)) & (pictures <= tf.cast(high, pictures.dtype))
+    return tf.reduce_all(each, (1, 2, 3))
+
+
+def _within(pictures: tf.Tensor, low: float, high: float, scale: str) -> tf.Tensor:
+    wrong = tf.where(~inside(pictures, low, high))[:, 0]
     return once(
         pictures,
         tf.equal(tf.size(wrong), 0),

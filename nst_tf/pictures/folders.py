@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nst_tf.errors import FileError, PictureError
@@ -19,11 +20,19 @@ def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
         the files in it.
 
     Raises:
-      PictureError: a pattern that matches no file.
+      PictureError: a pattern that matches no file, or is none.
     """
-    patterns = [pattern] if isinstance(pattern, (str, os.PathLike)) else pattern
+    patterns: Iterable[object] = [pattern]
+    if isinstance(pattern, Iterable) and not isinstance(pattern, (str, bytes)):
+        patterns = pattern
     matched: set[str] = set()
-    for wanted in (os.fspath(path) for path in patterns):
+    for given in patterns:
+        wanted = os.fspath(given) if isinstance(given, (str, os.PathLike)) else given
+        if not isinstance(wanted, str):
+            raise PictureError(
+                f"a pattern for picture files is {reprlib.repr(given)}, of type "
+                f"{type(given).__name__}: give a path such as photos/*.jpg"
+            )
         # A file's own name may hold what would be a pattern.
         paths = [wanted] if Path(wanted).is_file() else glob.glob(wanted, recursive=True)
         if Path(wanted).is_dir():

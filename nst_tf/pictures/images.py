@@ -95,8 +95,11 @@ def held(picture: Picture) -> Picture:
     """A picture in a form that can be read again: of a file object its bytes, else as it is.
 
     Raises:
-      PictureError: a file object gives no bytes, or more than a picture's file has.
+      PictureError: a file object gives no bytes, or more than a picture's file has; or a path is
+        empty.
     """
+    if isinstance(picture, str) and not picture:
+        raise PictureError("the name of a picture is empty: give a path")
     if isinstance(picture, (bytearray, memoryview)):
         return bytes(picture)
     read = getattr(picture, "read", None)
@@ -304,7 +307,7 @@ def _from_array(picture: Any, what: str = "the array", ground: str = "white") ->
         array = np.asarray(picture)
     except Exception as error:  # a ragged list, a symbolic tensor, whatever else has no values
         raise PictureError(f"{what} cannot be read: {error}") from error
-    if array.dtype.kind not in "biufcV":
+    if array.dtype.kind not in "biufcV" or not array.ndim:
         raise PictureError(
             f"{reprlib.repr(picture)}, of type {type(picture).__name__}, is no picture: give a "
             "path, a file's bytes, a binary file object, a PIL image, an array or a tensor"

@@ -220,4 +220,6 @@ def choose(
         return settings(preset or default, **overrides)
     if preset is not None:
         raise SettingsError(f"preset {preset!r} and settings are both given: give one of them")
+    if not isinstance(given, Settings):
+        raise SettingsError(f"settings is {given!r}: give an nst_tf.Settings")
     return given.replace(**overrides)

@@ -66,8 +66,11 @@ def stylize_many(
 ) -> Iterator[Painted]:
     """Paints every photo in every style, one after the other, as they are asked for.
 
-        for content, style, result, error in nst_tf.stylize_many(photos, "painting.jpg", size=256):
-            print(error) if error else result.save(f"{Path(content).stem}.png")
+        for number, painted in enumerate(nst_tf.stylize_many(photos, "painting.jpg", size=256)):
+            if painted.result is None:
+                print(painted.error)
+            else:
+                painted.result.save(f"{number}.png")
 
     Settings and network are checked, and the network read, before the first; runs compile once
     between them.

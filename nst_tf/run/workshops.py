@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import reprlib
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+from nst_tf.errors import SettingsError
 from nst_tf.run.workshop import Workshop
 
 #: How many are kept while no run uses them. One holds a network and its graphs: with VGG19 and
@@ -78,9 +80,14 @@ class Place:
     Args:
       workshop: given, or None.
       key: as `Workshops.take` has it.
+
+    Raises:
+      SettingsError: what is given is none.
     """
 
     def __init__(self, workshop: Workshop | None, key: Any) -> None:
+        if workshop is not None and not isinstance(workshop, Workshop):
+            raise SettingsError(f"workshop is {reprlib.repr(workshop)}: give an nst_tf.Workshop")
         self._own, self._key = workshop, key
         self._lent: Workshop | None = None
 
