@@ -1,6 +1,7 @@
 # make demo    install the package, stylise the bundled pictures, say where the result is
 # make test    install with the test extras, check, run the whole suite
 # make quick   the fast tests alone
+# make long    what these try but a few times, hundreds of times: runs killed, files and requests spoiled
 # make check   format, lint and types
 # make test-legacy  install TensorFlow 2.15.1 with tensorflow-addons, run what must hold there
 # make settings  write docs/settings.md anew
@@ -33,7 +34,7 @@ LEGACY_TESTS := $(addprefix tests/test_,$(addsuffix .py,vgg engine winograd loss
     transfer keras keras_losses import data export mixed_precision))
 LEGACY_EXCHANGES := $(addprefix tests/test_,$(addsuffix .py,other_tensorflow native_loaders onnx))
 
-.PHONY: demo test quick check test-legacy settings clean
+.PHONY: demo test quick long check test-legacy settings clean
 
 demo: $(VENV)/installed
 	@mkdir -p demo
@@ -49,6 +50,9 @@ test: check
 
 quick: $(VENV)/tested
 	$(PYTEST) $(TOGETHER) -m "not slow"
+
+long: $(VENV)/tested
+	$(PYTEST) $(TOGETHER) -m long
 
 check: $(VENV)/tested
 	$(BIN)/ruff format --check .

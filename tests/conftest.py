@@ -38,6 +38,15 @@ gc.set_threshold(50_000, 20, 50)
 SHARED = Path(os.environ.get("NST_TF_SHARED", Path(__file__).parent.parent.parent / "shared"))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that try a thing hundreds of times are run where they are asked for: `-m long`."""
+    if "long" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def any_processor() -> Iterator[None]:
     """The same dtype is chosen on every machine."""

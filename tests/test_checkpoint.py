@@ -47,7 +47,7 @@ RUNS = {
     "strips": {**GATYS, "size": 48, "min_scale": 34, "evaluations": 1, "tile": 24},
     "protected": {**GATYS, "optimizer": "adam", "protect": np.array([[0, 0.5, 1]])},
 }
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in RUNS if name != "small"]
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in RUNS if name != "small"]
 
 
 class KilledError(Exception):
@@ -128,7 +128,7 @@ def assert_same(result, other):
     assert [result.manifest[name] for name in told] == [other.manifest[name] for name in told]
 
 
-@pytest.mark.parametrize("name", ["small", *SLOW])
+@pytest.mark.parametrize("name", ["small", *LONG])
 def test_it_goes_on_to_the_same_picture(stylize, straight, tmp_path, name):
     """Ended at 20 random moments, each a step or two after the one before."""
     wanted = straight(name)
@@ -138,7 +138,7 @@ def test_it_goes_on_to_the_same_picture(stylize, straight, tmp_path, name):
     assert_same(stylize(name, checkpoint=tmp_path).run(), wanted)
 
 
-@pytest.mark.parametrize("name", ["small", *SLOW[: list(RUNS).index("neighbours")]])
+@pytest.mark.parametrize("name", ["small", *LONG[: list(RUNS).index("neighbours")]])
 def test_killed_runs_go_on_to_the_same_picture(tmp_path, name):
     """Processes that SIGKILL ends at random moments, twice; NST_TF_KILLS=20 for 20 times."""
     times = int(os.environ.get("NST_TF_KILLS", "2"))

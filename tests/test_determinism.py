@@ -90,7 +90,7 @@ SAMPLE = {
 
 
 @pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=() if way in SAMPLE else pytest.mark.slow) for way in WAYS]
+    "way", [pytest.param(way, marks=() if way in SAMPLE else pytest.mark.long) for way in WAYS]
 )
 @pytest.mark.usefixtures("without_graphs")
 def test_two_runs_give_the_same_bytes(made, way):
@@ -101,7 +101,7 @@ def test_two_runs_give_the_same_bytes(made, way):
     assert first.history[-1]["step_length"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_and_so_do_two_that_are_compiled_each_on_its_own(made, way):
     assert same(made(WAYS[way]), made(WAYS[way]))
@@ -124,7 +124,7 @@ print(result.manifest["result_sha256"], result.manifest["machine"]["threads"])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "way",
     [

@@ -342,7 +342,7 @@ class Planted:
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "adam", "gd", "pyramid"])
-@pytest.mark.parametrize("tries", [5, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [5, pytest.param(100, marks=pytest.mark.long)])
 def test_numbers_that_are_none_in_a_descent(name, tries):
     """It ends, and with the best image that had a finite loss and gradient."""
     ends, met = set(), 0
@@ -399,7 +399,7 @@ def planted(monkeypatch, without_graphs, tiny_weights):
     return run
 
 
-@pytest.mark.parametrize("tries", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [3, pytest.param(40, marks=pytest.mark.long)])
 def test_numbers_that_are_none_in_a_run(planted, tries):
     def of(seed: int) -> str:
         draw = random.Random(seed)

@@ -31,7 +31,7 @@ def alone(*arguments: object) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [150, pytest.param(3000, marks=pytest.mark.long)])
 def test_a_corpus(tmp_path, count):
     """None ends the process, waits, prints, raises another's error, or takes 2 s or 1 GiB."""
     lines = alone(hostile.__file__, tmp_path, 0, count).splitlines()

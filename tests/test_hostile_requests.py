@@ -22,7 +22,7 @@ FEW = ("fixed", "uint8", "content_loss", "image_bytes_grams", "image_bytes_whole
     [
         pytest.param(0, 240, 60, FEW, 600, id="some"),
         pytest.param(
-            1, 4000, 4000, (*PIXELS, *FILES, "stylize"), 8000, id="all", marks=pytest.mark.slow
+            1, 4000, 4000, (*PIXELS, *FILES, "stylize"), 8000, id="all", marks=pytest.mark.long
         ),
     ],
 )

@@ -203,7 +203,7 @@ def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "run",
     [

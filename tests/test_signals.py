@@ -222,7 +222,7 @@ def whole_or_nothing(folder: Path, out: Path, code: int | None, number: int) -> 
     return str(manifest["stopped"])
 
 
-@pytest.mark.parametrize("tries", [4, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [4, pytest.param(100, marks=pytest.mark.long)])
 def test_a_picture_and_its_manifest_or_nothing_was_begun(tmp_path, tries):
     draw = random.Random(15)
     ended(tmp_path / "warm.png", signal.SIGTERM, 1e3)  # compiled, the others take as long as each
@@ -273,7 +273,7 @@ def test_a_signal_at_a_step_saves_that_step(tmp_path, monkeypatch, number, at):
     assert manifest["stopped"] == "interrupted" and manifest["iterations"] == at
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_grid_stops_and_goes_on(tmp_path, workers):
     """SIGTERM to every process at once, as a system that shuts down sends it."""
