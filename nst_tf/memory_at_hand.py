@@ -9,6 +9,8 @@ from pathlib import Path
 
 #: Where Linux tells; tests have another.
 _ROOT = Path("/")
+#: Of a control group's memory what the kernel gives back before it runs out: files it has cached.
+_CACHED = ("inactive_file", "active_file")
 
 
 def available() -> int:
@@ -33,10 +35,10 @@ def _groups() -> Iterator[int]:
     for line in _text(_ROOT / "proc/self/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
         if number == "0":
-            mount, limit, usage, cached = "", "memory.max", "memory.current", "inactive_file"
+            mount, limit, usage, of_all = "", "memory.max", "memory.current", ""
         elif "memory" in controllers.split(","):
             mount, limit, usage = "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
-            cached = "total_inactive_file"
+            of_all = "total_"
         else:
             continue
         top = _ROOT / "sys/fs/cgroup" / mount
@@ -47,7 +49,9 @@ def _groups() -> Iterator[int]:
                 break
             most, taken = _text(folder / limit).strip(), _text(folder / usage).strip()
             if most.isdigit() and taken.isdigit():
-                yield int(most) - int(taken) + _table(folder / "memory.stat").get(cached, 0)
+                table = _table(folder / "memory.stat")
+                cached = sum(table.get(of_all + kind, 0) for kind in _CACHED)
+                yield int(most) - int(taken) + cached
 
 
 def _addresses() -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -39,7 +40,7 @@ def size(path: str | os.PathLike[str]) -> int:
       FileError: there is none, or it is something else; the text says what.
     """
     try:
-        status = os.stat(path)
+        status = os.stat(os.fspath(path))  # which takes numbers, too, as open files
     except FileNotFoundError as error:
         if _URL.match(os.fspath(path)):
             raise FileError(f"{path} is a URL, not a file: download it first") from error
@@ -67,9 +68,29 @@ def read(path: str | os.PathLike[str], most: int = MOST) -> bytes:
         raise FileError(f"{path} is too large: it holds {mib(held)}, and may have {mib(most)}")
     try:
         with Path(path).open("rb") as file:
-            return file.read(held)  # and no more, where the system's own files have no end
+            data = file.read(held + 1)  # and no more, where the system's own files have no end
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) != held:
+        raise FileError(f"cannot read {path}: it holds more or less than its {held} bytes")
+    return data
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The hash of a regular file of any size.
+
+    Raises:
+      FileError: it is no such file, or cannot be read.
+    """
+    size(path)
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

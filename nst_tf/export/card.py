@@ -68,7 +68,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "size": f"{card['size']} pixels, of `fixed` and of decoded files",
         "made by": f"nst_tf {card['nst_tf']}, TensorFlow {card['tensorflow']}",
     }
-    files = card["most_pixels_of_files"]
+    of_files = card["most_pixels_of_files"]
     lines = ["# A feature model of nst_tf", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     lines += ["", "| signature | inputs | largest relative error |", "| --- | --- | --- |"]
@@ -86,8 +86,8 @@ def _markdown(card: Mapping[str, Any]) -> str:
         FILES,
         "",
         f"Pictures are at least {card['least']} x {card['least']} pixels, and of at most "
-        f"{card['most_pixels']:,} pixels each; files, which are scaled, of {files:,}. What is no "
-        "batch of pictures in [0, 1] is an error (InvalidArgument) that says so, and files that "
+        f"{card['most_pixels']:,} pixels each; files, which are scaled, of {of_files:,}. What is "
+        "no batch of pictures in [0, 1] is an error (InvalidArgument) that says so, and files that "
         "cannot be decoded, or promise more, one that names their places in the batch: an error, "
         "since a mask beside the outputs goes unseen by who does not ask for it.",
     ]

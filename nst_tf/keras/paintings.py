@@ -10,6 +10,7 @@ from typing import TypeGuard
 import numpy as np
 import tensorflow as tf
 
+from nst_tf.errors import PictureError
 from nst_tf.losses import terms
 from nst_tf.losses.objective import blend_shares
 from nst_tf.losses.statistics import Nest
@@ -40,7 +41,10 @@ def read_paintings(given: Paintings, style_size: int | None) -> list[np.ndarray]
     paintings = []
     for one in given if isinstance(given, (list, tuple)) else [given]:
         if is_text(one):
-            one = base64.b64decode(one.removeprefix(_DATA))
+            try:
+                one = base64.b64decode(one.removeprefix(_DATA))
+            except ValueError as error:
+                raise PictureError("a painting that a saved loss holds is damaged") from error
         picture = images.load(one)
         size = style_size or min(LARGEST, max(picture.shape[:2]))
         picture = images.to_uint8(images.load(picture, size))

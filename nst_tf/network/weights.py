@@ -256,7 +256,7 @@ def _imagenet() -> Weights:
         {name: kernel for name, (kernel, _) in pairs.items()},
         {name: bias for name, (_, bias) in pairs.items()},
         "imagenet (keras.applications)",
-        _sha256(_keras_cache()) if _keras_cache().is_file() else None,
+        reading.sha256(_keras_cache()) if _keras_cache().is_file() else None,
         "imagenet",
     )
 
@@ -270,14 +270,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # no file system takes such a name
         return False
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _from_file(source: str | os.PathLike[str], origin: str) -> Weights:
@@ -299,7 +291,7 @@ def _from_file(source: str | os.PathLike[str], origin: str) -> Weights:
             f"({reason}); {_choices()}"
         ) from error
     kernels, biases = _recognise(arrays, where)
-    return Weights(kernels, biases, str(path), _sha256(path))
+    return Weights(kernels, biases, str(path), reading.sha256(path))
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -46,7 +46,7 @@ def whole(files: tf.Tensor, most: int = MOST_PIXELS) -> tf.Tensor:
 
 def decoded(file: tf.Tensor, most: int = MOST_PIXELS) -> tf.Tensor:
     """A file [] to its picture [height, width, 3], of its own size, `most` pixels or less."""
-    return unit(_pixels(file, min(most, MOST_PIXELS)))
+    return unit(_pixels(file, most))
 
 
 def _each(files: tf.Tensor, size: int) -> tf.Tensor:

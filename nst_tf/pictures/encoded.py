@@ -54,9 +54,7 @@ def decoded(data: bytes, what: str, size: int | None, ground: str) -> Image.Imag
     if not data:
         raise PictureError(f"{what} is empty")
     with _one_line(what):
-        Image.init()
-        formats = [name for name in Image.OPEN if name not in _LEFT_OUT]
-        image = Image.open(io.BytesIO(data), formats=formats)
+        image = opened(io.BytesIO(data))
         _check_size(image, len(data), what)
         pixels = image.width * image.height
         if (times := _reducible(image, size)) > 1:
@@ -64,6 +62,16 @@ def decoded(data: bytes, what: str, size: int | None, ground: str) -> Image.Imag
         # A progressive JPEG is kept whole, as coefficients, whatever is made of it.
         kept = 6 * pixels if image.info.get("progressive") else 0
         return _converted(image, what, size, ground, kept)
+
+
+def opened(file: Any) -> Image.Image:
+    """A picture's file, by its path or as a file object, of which but the head has been read.
+
+    Raises:
+      Exception: what Pillow and its codecs raise of what is none.
+    """
+    Image.init()
+    return Image.open(file, formats=[name for name in Image.OPEN if name not in _LEFT_OUT])
 
 
 def converted(image: Image.Image, what: str, size: int | None, ground: str) -> Image.Image:
@@ -172,8 +180,8 @@ def _bytes_a_pixel(image: Image.Image, size: int | None) -> int:
     whole = size is None or size >= max(image.size)
     # As floats all three channels are wanted, or one after the other to be scaled.
     floats = 0 if _reducible(image, size) > 1 else 13 if whole else 10
-    alpha, gray = 18 * image.has_transparency_data, 20 * image.mode.startswith("I")
-    return held + max(4, alpha, gray, floats + (0 if image.mode == "RGB" else 4))
+    alpha, wide = 18 * image.has_transparency_data, 20 * (image.mode[0] in "IF")
+    return held + max(4, alpha, wide, floats + (0 if image.mode == "RGB" else 4))
 
 
 def _gray_of_8_bits(image: Image.Image, tags: Any, what: str) -> Image.Image:

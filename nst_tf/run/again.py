@@ -7,7 +7,6 @@ the one that stands beside the name, and nothing is written where it says.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,13 +228,7 @@ _OBJECTS = (
 
 def _sha256(path: Path) -> str | None:
     """Of an ordinary file; None where there is none that can be read."""
-    digest = hashlib.sha256()
     try:
-        if not path.is_file():  # a device or a pipe has no end
-            return None
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except (OSError, ValueError):
+        return reading.sha256(path)
+    except FileError:
         return None
-    return digest.hexdigest()
