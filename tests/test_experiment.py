@@ -295,7 +295,7 @@ LONG = [
 ]
 
 
-def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys, workshop):
+def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capfd, workshop):
     monkeypatch.setattr(jobs, "Workshop", lambda: workshop)
     monkeypatch.chdir(tmp_path)
     update = JobsBar.update
@@ -308,13 +308,13 @@ def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys, worksho
         patch.setattr(JobsBar, "update", interrupting)
         # A second Ctrl-C would end it at once: it is to stop after the step of the first.
         assert main([*LONG, "--evaluations=100000"]) == 130
-    said = capsys.readouterr()
+    said = capfd.readouterr()
     assert "2 of 2 runs are left" in said.out and "stopping after this step" in said.err
     assert "2 of 2 runs are not done yet." in read(tmp_path / "out").words
     assert main([*LONG, "--evaluations=4"]) == 0
     html = read(tmp_path / "out")
     assert html.tags["img"] == 4 and not any("not done" in word for word in html.words)
-    assert "2/2 runs" in capsys.readouterr().err
+    assert "2/2 runs" in capfd.readouterr().err
 
 
 @pytest.mark.slow
