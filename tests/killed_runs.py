@@ -57,7 +57,7 @@ def kill_one(job: dict[str, Any], folder: Path, draw: random.Random) -> bool:
             return False
         time.sleep(0.001)
         seen |= set(folder.glob("iteration-*"))
-    time.sleep(draw.uniform(0, 0.1))
+    time.sleep(draw.uniform(0, 0.02))
     os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 

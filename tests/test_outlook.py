@@ -123,7 +123,8 @@ def test_a_picture_s_head_tells_its_size(tmp_path):
     image.save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
     known = [tmp_path / "a.png", data, image, np.zeros((3, 5, 3)), [[0.0] * 5] * 3]
-    assert [heads.shape(picture) for picture in known] == [(3, 5)] * 5
+    known.append(np.zeros((1, 3, 5, 3)))
+    assert [heads.shape(picture) for picture in known] == [(3, 5)] * 6
     unknown = [tmp_path, tmp_path / "none", b"x", io.BytesIO(data), None, 3.0]
     assert [heads.shape(picture) for picture in unknown] == [None] * 6
 

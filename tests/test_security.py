@@ -222,6 +222,9 @@ def test_a_manifest_leads_a_page_to_no_other_file(tmp_path):
         ("a\0b", "0" * 64, False),
         (["a"], "0" * 64, False),
         (None, "0" * 64, False),
+        (True, "0" * 64, False),
+        (0, "0" * 64, False),
+        (10**400, "0" * 64, False),
     ):
         assert vote._is_there({"path": path, "sha256": sha256}) is there
 
