@@ -472,3 +472,12 @@ def test_a_network_is_told_by_its_numbers(stylize, aside, tiny_weights):
     """Wherever it lies."""
     elsewhere = Weights(tiny_weights.kernels, tiny_weights.biases, "/elsewhere/tiny.npz")
     assert stylize(checkpoint=aside, weights=elsewhere).checkpoint.iteration is not None
+
+
+def test_of_two_runs_that_are_made_for_one_folder_the_second_is_refused(stylize, scene, tmp_path):
+    """Also where nothing was there yet as both were made."""
+    first = stylize(checkpoint=tmp_path / "one")
+    second = stylize(content=scene[::-1], checkpoint=tmp_path / "one")
+    first.run()
+    with pytest.raises(SettingsError, match="is of another run: content"):
+        second.run()

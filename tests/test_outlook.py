@@ -70,7 +70,9 @@ def test_sizes_are_read(text, size):
     assert outlook.parse(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1GiB", "0", 0, True, "6 bits", "1e9", None, "GiB"])
+@pytest.mark.parametrize(
+    "text", ["", "much", "-1GiB", "0", 0, True, "6 bits", "1e9", None, "GiB", "9" * 400]
+)
 def test_others_are_refused(text):
     with pytest.raises(SettingsError, match=r"max_memory is .*6GiB"):
         outlook.parse(text)

@@ -99,7 +99,7 @@ def main(argv: list[str]) -> int:
         raise command.UsageError(f"{name} knows no --logdir: leave it out")
     tile = run_flags.tile(values)
     for picture in (content, *styles):
-        images.load(picture)  # what cannot be read is found out at once
+        images.load(picture, values.size or None)  # what cannot be read is found out at once
     source = presets.network(values.preset or presets.PUBLISHED, values.weights)
     source = weights_module.at_once(source)
     folder = Path(values.out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from absl import flags
 from nst_tf import files, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.errors import DivergenceError, FileError
-from nst_tf.pictures import images
+from nst_tf.pictures import images, initial
 from nst_tf.run.again import Files, Manifest
 
 USAGE = """
@@ -67,7 +68,8 @@ def main(argv: list[str]) -> int:
     manifest = Manifest.read(path, folder)
     found = manifest.files()
     output = Path(values.output or path.with_name(f"{path.stem}-again.png"))
-    _check_output(output, path, found)
+    begun = [] if manifest.method else initial.files(manifest.settings().init)
+    _check_output(output, path, [*found.pictures, *begun])
     values.deterministic = values.deterministic or manifest.deterministic
     make = _run if manifest.method is None else _classical
     made, told = make(values, manifest, found, output)
@@ -79,14 +81,14 @@ def main(argv: list[str]) -> int:
     return OTHER
 
 
-def _check_output(output: Path, manifest: Path, found: Files) -> None:
+def _check_output(output: Path, manifest: Path, inputs: Sequence[str]) -> None:
     """Finds out before the long work that a result cannot be written, or would be over another."""
     images.check_target(output)
     beside = output.with_suffix(".json")
     files.check_writable(beside)
     if beside.resolve() == manifest.resolve():
         raise FileError(f"{output} is the result that is to be made again: name another output")
-    if any(output.resolve() == Path(picture).resolve() for picture in found.pictures):
+    if any(output.resolve() == Path(picture).resolve() for picture in inputs):
         raise FileError(f"{output} is one of the pictures to read: name another output")
 
 

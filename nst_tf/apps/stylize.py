@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -211,9 +212,9 @@ def _painted(run: StyleTransfer) -> tuple[Result, Exception | None]:
     try:
         return run.run(), None
     except Exception as error:
-        if not run.history:
-            raise
-        return run.result(), error
+        with contextlib.suppress(Exception):  # there is none yet: what went wrong says more
+            return run.result(), error
+        raise
 
 
 def _refuse_early(

@@ -7,6 +7,7 @@ the one that stands beside the name, and nothing is written where it says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,8 @@ class Manifest:
             else:
                 kinds |= {"settings": dict, "weights": dict, "engine": str, "dtype": str}
                 kinds |= {"stopped": str, "iterations": int}
+            if "method" in told and not 0 <= told["seed"] < 2**32:
+                raise ValueError("no seed")
             size = [told["image"][side] for side in ("height", "width")]
             if not all(isinstance(told[name], kind) for name, kind in kinds.items()):
                 raise TypeError("of other types")
@@ -107,7 +110,7 @@ class Manifest:
     def sha256(self) -> str | None:
         """Of the result (`record.pixels_sha256`); None where an older version wrote none."""
         told = self.told.get("result_sha256")
-        return told if isinstance(told, str) else None
+        return told if isinstance(told, str) and re.fullmatch("[0-9a-f]{64}", told) else None
 
     def ended(self, iteration: int) -> bool:
         """Whether the run was stopped after this iteration, before its own end."""

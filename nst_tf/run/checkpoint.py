@@ -89,6 +89,8 @@ class Checkpoint:
           FileError: nothing of what was kept can be read, or the folder cannot be written.
         """
         files.make_folder(self.folder)
+        self._now, self._kept = None, []
+        self._check()  # another run may have begun here since
         for part in self.folder.glob(".*.part"):  # of what was killed while it wrote
             shutil.rmtree(part, ignore_errors=True)
         if not (self.folder / _RUN).exists():

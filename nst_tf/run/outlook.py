@@ -92,7 +92,7 @@ def parse(text: int | str) -> int:
     Raises:
       SettingsError: it is none of these, or below one byte.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", str(text).strip().lower())
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", str(text).strip().lower())
     size = int(float(match[1]) * 2 ** _UNITS[match[2]]) if match else 0
     if isinstance(text, bool) or size < 1:
         raise SettingsError(f"max_memory is {text!r}: use a size such as 6GiB or 800MiB")
