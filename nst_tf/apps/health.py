@@ -206,18 +206,17 @@ def _tried() -> tuple[dict[str, dict[str, Any]], str]:
     quiet = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")}
     command = [sys.executable, "-m", self_test.__name__]
     environment = {**os.environ, **quiet, "PYTHONPATH": paths}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        try:
-            out, errors = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, errors = process.communicate()[0], f"no end after {PATIENCE} seconds"
-        else:
-            if process.returncode < 0:
-                errors = f"ended by {signal.Signals(-process.returncode).name}"
+    try:
+        # This ends the process, too, whichever signal ends ours.
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        out, errors = done.stdout, done.stderr
+        if done.returncode < 0:
+            errors = f"ended by {signal.Signals(-done.returncode).name}"
+    except subprocess.TimeoutExpired as error:
+        out = (error.stdout or b"").decode(errors="replace")
+        errors = f"no end after {PATIENCE} seconds"
     lines = [json.loads(line) for line in out.splitlines() if line.startswith('{"part": ')]
     ended = (errors.strip().splitlines() or ["ended without a word"])[-1]
     return {line.pop("part"): line for line in lines}, ended

@@ -151,8 +151,8 @@ def main(argv: list[str]) -> int:
     settings.check_aim()
     network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
-    photo = inputs.load(settings, content, styles, values.protect).content
-    files.check_room(output, photo.size * values.bits // 8)
+    pixels = inputs.load(settings, content, styles, values.protect).content.size
+    files.check_room(output, pixels * values.bits // 8)
     before = files.stamp(output)
 
     command.import_tensorflow()

@@ -45,9 +45,3 @@ def _of_file(file: Any) -> tuple[int, int]:
         warnings.simplefilter("ignore")  # of large ones, on which whoever decodes it decides
         with encoded.opened(file) as image:
             return image.height, image.width
-
-
-def scaled(shape: tuple[int, int], size: int) -> tuple[int, int]:
-    """Height and width of a picture that is scaled to `size` pixels on the longer side."""
-    factor = size / max(shape)
-    return max(1, round(factor * shape[0])), max(1, round(factor * shape[1]))

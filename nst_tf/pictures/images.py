@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 from nst_tf import files, reading
 from nst_tf.errors import FileError, PictureError
 from nst_tf.pictures import encoded
+from nst_tf.recipe import sizes
 
 #: What a picture may be given as: a path, a file's bytes, a binary file object, a PIL image, an
 #: array or a tensor.
@@ -295,8 +296,7 @@ def _scaled_size(height: int, width: int, what: str, size: int | None) -> tuple[
     """The height and width where the longer side is `size`, if there is memory for it."""
     if size is None:
         return height, width
-    scale = size / max(height, width)
-    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    height, width = sizes.scaled((height, width), size)
     # As floats, and one channel once more as it is scaled.
     encoded.check_memory(f"{what} at {width}x{height} pixels", 20 * height * width)
     return height, width

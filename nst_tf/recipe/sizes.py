@@ -9,6 +9,12 @@ from nst_tf.recipe.settings import Settings
 REFERENCE = 512
 
 
+def scaled(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """Height and width of a picture that is scaled to `size` pixels on the longer side."""
+    factor = size / max(shape)
+    return max(1, round(factor * shape[0])), max(1, round(factor * shape[1]))
+
+
 def seen_at(settings: Settings, longer: int) -> int | None:
     """Longer side of the style images in pixels, of a result with `longer`; None for their own."""
     if settings.style_size is None and settings.stroke_size != 1:

@@ -40,7 +40,7 @@ class Forecast(NamedTuple):
 
 def trial_settings(run: StyleTransfer) -> Settings:
     """Those of a run to measure, small and without an end."""
-    size = min(_SIZE, *(max(stage.shape(run.content)) for stage in run.stages[-1:]))
+    size = min(_SIZE, max(run.stages[-1].shape(run.content)))
     return run.settings.replace(
         size=size, min_scale=None, max_scale=None, evaluations=1_000_000, snapshots=()
     )

@@ -204,12 +204,12 @@ def check_early(
     photo, *paintings = known
     size = settings.size or max(photo)
     side = sizes.seen_at(settings, size)
-    styles = [heads.scaled(shape, side or max(shape)) for shape in paintings]
+    styles = [sizes.scaled(shape, side or max(shape)) for shape in paintings]
     regions = len(given) if masks else 0
     need = Need(
         settings,
         weights.channels(network),
-        heads.scaled(photo, size),
+        sizes.scaled(photo, size),
         styles,
         engine,
         dtype,

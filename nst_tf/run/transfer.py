@@ -137,9 +137,12 @@ class StyleTransfer:
         settings.check_aim(max((term.weight for term in self._terms), default=0))
         self.engine, self.dtype = machine.choose_engine(engine), machine.choose_dtype(dtype)
         network = weights_module.at_once(presets.network(settings.preset, weights))
-        how: dict[str, Any] = {"engine": self.engine, "dtype": self.dtype}
-        how["tile"] = machine.check_tile(tile)
-        how["within"] = outlook.room(max_memory, machine.has_gpu())
+        how: dict[str, Any] = {
+            "engine": self.engine,
+            "dtype": self.dtype,
+            "tile": machine.check_tile(tile),
+            "within": outlook.room(max_memory, machine.has_gpu()),
+        }
         if stages is None:
             outlook.check_early(settings, content, style, network, **how)
         self._inputs = inputs.load(settings, content, style, protect)
