@@ -136,11 +136,7 @@ def export(
         "dtype": dtype,
         "settings": settings.asdict(),
         "layers": layers,
-        "weights": {
-            "source": network.source,
-            "sha256": network.sha256,
-            "file_sha256": network.file_sha256,
-        },
+        "weights": network.identity,
         "license": card.LICENSE,
     }
     if what == "all":

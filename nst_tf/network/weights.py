@@ -59,6 +59,12 @@ class Weights:
             digest.update(np.ascontiguousarray(self.biases[name], "<f4").tobytes())
         return digest.hexdigest()
 
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What tells them from others, and where they were found, as plain values."""
+        told = {"source": self.source, "kind": self.kind}
+        return {**told, "sha256": self.sha256, "file_sha256": self.file_sha256}
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes them as `.npz`, with keys `conv1_1/kernel` and `conv1_1/bias`, for `load`."""
         arrays = {f"{name}/kernel": kernel for name, kernel in self.kernels.items()}
