@@ -384,7 +384,7 @@ def test_masks_that_cannot_be_used_are_one_line(tiny_weights, scene, painting, r
         ([Masked(painting, LEFT), painting, painting], {}, "2 of 3 style images have no mask"),
         ([Masked(painting, LEFT), painting], {"style_blend": (1, 1)}, "style_blend is for style"),
         ([Masked(painting, np.ones((3, 3, 7))), painting], {}, "the array has the shape"),
-        ([Masked(painting, LEFT), painting], {"style_loss": "neighbours"}, "knows no regions"),
+        ([Masked(painting, LEFT), painting], {"preset": "neighbours"}, "knows no regions"),
     ):
         with pytest.raises(Exception, match=message) as caught:
             run_of(scene, style, tiny_weights, **more)

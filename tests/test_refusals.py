@@ -49,6 +49,7 @@ LINES = {
     "tile": ([*GOOD, "--tile=big"], "tile is 'big'"),
     "blend": ([*GOOD, "--style_blend=1,2"], "2 weights"),
     "views": ([*GOOD, "--style_loss=sliced", "--mirrored"], "knows one style image"),
+    "padding": ([*GOOD, "--style_loss=neighbours"], "knows no padding=mirror"),
     "folder": ([*GOOD, "-o", "missing/out.png"], "no directory"),
     "suffix": ([*GOOD, "-o", "out.xyz"], "suffixes"),
     "overwritten": ([*GOOD, "-o", "photo.png"], "one of the pictures to read"),
