@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import hostile
@@ -152,6 +154,34 @@ def test_a_file_is_read_no_further_than_it_said(tmp_path):
     assert reading.read(tmp_path / "small", 5) == b"12345"
     with pytest.raises(FileError, match="too large"):
         reading.read(tmp_path / "small", 4)
+
+
+@pytest.mark.parametrize("name", ["large.npz", "large.h5"])
+def test_a_weights_file_has_an_end(tmp_path, name):
+    """Larger than any VGG19, with all that training adds: nothing of it is read."""
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(100 << 30)
+    began = time.process_time()
+    with pytest.raises(WeightsError, match="too large: it holds 100 GiB, and may have 2048 MiB"):
+        weights.load(tmp_path / name)
+    assert time.process_time() - began < 1
+    with pytest.raises(FileError, match="too large"):
+        reading.sha256(tmp_path / name)
+
+
+def test_a_file_that_becomes_a_pipe(tmp_path, monkeypatch):
+    """Between the look at it and its opening, which would wait for who writes to it."""
+    (tmp_path / "file").write_bytes(b"12345")
+    regular = os.stat(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(reading, "_status", lambda path: regular)
+    signal.alarm(60)
+    try:
+        for read in (reading.read, reading.sha256, weights.load):
+            with pytest.raises(NSTError, match="is a pipe, not a file"):
+                read(tmp_path / "pipe")
+    finally:
+        signal.alarm(0)
 
 
 def test_names_are_shown_and_not_obeyed():

@@ -37,8 +37,10 @@ def import_tensorflow() -> None:
     is put aside during the import, and shown after all where the import fails. Whoever has set
     another level sees what it shows.
     """
-    if "tensorflow" not in sys.modules and os.environ.setdefault(_LEVEL, _SILENT) == _SILENT:
-        _import_silently()
+    if "tensorflow" not in sys.modules:
+        silent = os.environ.setdefault(_LEVEL, _SILENT) == _SILENT
+        with signals.heeded(), _silence() if silent else contextlib.nullcontext():
+            importlib.import_module("tensorflow")
     if line := missing_gpu():
         print(line, file=sys.stderr)
 
@@ -59,18 +61,21 @@ def missing_gpu() -> str | None:
     )
 
 
-def _import_silently() -> None:
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Puts aside what the block writes to file descriptor 2, and shows it where the block fails."""
     try:
         scratch = tempfile.TemporaryFile()  # noqa: SIM115
-    except OSError:  # there is no room for them anywhere: they are shown
+    except OSError:  # there is no room for it anywhere: it is shown
+        yield
         return
     sys.stderr.flush()
     terminal = os.dup(2)
     with scratch as notices:
         os.dup2(notices.fileno(), 2)
         try:
-            importlib.import_module("tensorflow")
-        except BaseException:
+            yield
+        except Exception:
             notices.seek(0)
             os.write(terminal, notices.read())
             raise

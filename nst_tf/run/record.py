@@ -165,7 +165,7 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is of the very work that an identity tells from others.
 
     A setting that is not in the manifest, of an older version, had the effect of its default: what
-    is added leaves all else as it was. What it does not tell of a network, its kind, does not count.
+    is added leaves all else as it was. A network's kind need not be told.
     """
     wanted = json.loads(json.dumps(identity))
     if "settings" in wanted:
