@@ -428,6 +428,31 @@ def test_the_loss_of_the_saved_picture_is_told_beside_that_of_the_best(stylize, 
     assert abs(manifest["saved_total"] / manifest["total"] - 1) > 1e-3
 
 
+@pytest.mark.parametrize("average", [None, 0.9])
+@pytest.mark.parametrize(
+    "error", [MemoryError, lambda: tf.errors.ResourceExhaustedError(None, None, "OOM")]
+)
+def test_a_picture_whose_loss_cannot_be_measured_is_there_all_the_same(
+    stylize, workshop, monkeypatch, average, error
+):
+    """What has run out of memory may do so again."""
+    run = stylize(iterations=2, **({"average": average} if average else {}))
+    rows = [step.row() for step in run]
+    best = run.best
+
+    def fails(*arguments, **options):
+        raise error()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workshop, "objective", fails)
+        with pytest.warns(UserWarning, match="result's loss cannot be measured"):
+            result = run.result()
+    np.testing.assert_array_equal(result.array, best)
+    assert result.manifest["total"] == min(row["total"] for row in rows)
+    assert result.manifest["saved_total"] is None
+    assert run.result().manifest["saved_total"] > 0  # where there is memory again
+
+
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_a_run_of_two_stages(stylize, optimizer):
     stages = [Stage(Limits(iterations=3), size=24), Stage(Limits(iterations=3))]

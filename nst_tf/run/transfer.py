@@ -315,20 +315,32 @@ class StyleTransfer:
         return self._track.progress
 
     def _totals(self, progress: Progress) -> tuple[float, float | None]:
-        """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite."""
+        """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite.
+
+        Where they cannot be measured, as in too little memory, the first is the best iterate's, and
+        the second None: the picture is there all the same.
+        """
         known = self._track.totals
         if known is None or known[0] is not progress:
-            image = self._overlay(finish.outcome(progress, self.settings))
-            best = images.resize(self.best, *image.shape[1:3])[np.newaxis]
-            pixels = images.to_uint8(np.asarray(best)) / np.float32(255)
-            stage = self._track.stage or self.stages[-1]
-            with self._place.open() as workshop:
-                objective = self._course.objective(workshop, stage, self._track.start)
-                total = objective(image).loss if self.settings.average else progress.best.loss
-                saved = float(objective(tf.constant(pixels)).loss)
-            known = progress, (float(total), saved if math.isfinite(saved) else None)
+            try:
+                known = progress, self._measured(progress)
+            except (MemoryError, tf.errors.OpError) as error:
+                reason = type(error).__name__
+                warnings.warn(f"the result's loss cannot be measured: {reason}", stacklevel=3)
+                return float(progress.best.loss), None
             self._track.totals = known
         return known[1]
+
+    def _measured(self, progress: Progress) -> tuple[float, float | None]:
+        image = self._overlay(finish.outcome(progress, self.settings))
+        best = images.resize(self.best, *image.shape[1:3])[np.newaxis]
+        pixels = images.to_uint8(np.asarray(best)) / np.float32(255)
+        stage = self._track.stage or self.stages[-1]
+        with self._place.open() as workshop:
+            objective = self._course.objective(workshop, stage, self._track.start)
+            total = objective(image).loss if self.settings.average else progress.best.loss
+            saved = float(objective(tf.constant(pixels)).loss)
+        return float(total), saved if math.isfinite(saved) else None
 
 
 def stylize(
