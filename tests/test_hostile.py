@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import hostile
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 from nst_tf import memory_at_hand, reading
+from nst_tf.apps import command
 from nst_tf.errors import FileError, NSTError, PictureError, WeightsError
 from nst_tf.network import weights
 from nst_tf.pictures import encoded, images, proof
@@ -188,6 +190,15 @@ def test_names_are_shown_and_not_obeyed():
     assert str(NSTError("no \x1b[2Jfile\r\n\x07 caf\u00e9 \u202egnp.jpg")) == (
         r"no \x1b[2Jfile \x07 café \u202egnp.jpg"
     )
+
+
+def test_nor_are_those_in_a_warning(capsys):
+    def warn(_argv):
+        warnings.warn("no \x1b[2Jfile\nmore", stacklevel=1)
+        return 0
+
+    assert command.run("stylize", warn, []) == 0
+    assert capsys.readouterr().err == "nst-tf stylize: no \\x1b[2Jfile more\n"
 
 
 def test_a_profile_whose_words_are_no_letters(tmp_path):

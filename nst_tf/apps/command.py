@@ -181,7 +181,7 @@ def _warning_in_one_line(name: str) -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         if category is UserWarning:
-            print(f"nst-tf {name}: {message}", file=sys.stderr)
+            print(f"nst-tf {name}: {one_line(str(message))}", file=sys.stderr)
         else:
             others(message, category, filename, lineno, file, line)
 
