@@ -449,7 +449,7 @@ def test_settings_that_cannot_be_used(tiny_weights, tmp_path):
         ),
         ({"layers": []}, "at least one layer"),
         ({"most_pixels": 0}, "most_pixels is 0"),
-        ({"most_pixels": 50_000}, "most_pixels is 50000: use 65536 or more for a size of 256"),
+        ({"most_pixels": 50_000}, "most_pixels is 50000: use 131072 or more for a size of 256"),
         ({"layers": ["conv6_1"]}, "no layer 'conv6_1'"),
         ({"layers": ["conv4_2", "block4_conv2"]}, "name conv4_2 twice"),
     ):
@@ -459,10 +459,18 @@ def test_settings_that_cannot_be_used(tiny_weights, tmp_path):
 
 
 def test_how_many_pixels_it_takes_is_said_at_export(tiny_weights):
-    servable = saved_model.build(tiny_weights, SHALLOW, 48, "float32", "style", None, 48 * 48)
-    assert servable.grams(tf.zeros([2, 48, 48, 3]))["conv1_1_gram"].shape == (2, 4, 4)
-    with pytest.raises(PictureError, match=r"at most 2304 pixels each; .* \[ 1 49 48  3\]"):
-        servable.grams(tf.zeros([1, 49, 48, 3]))
+    most = 2 * 48 * 48
+    servable = saved_model.build(tiny_weights, SHALLOW, 48, "float32", "style", None, most)
+    for shape in ([2, 48, 48, 3], [1, 96, 48, 3]):
+        assert servable.grams(tf.zeros(shape))["conv1_1_gram"].shape == (shape[0], 4, 4)
+    with pytest.raises(PictureError, match=r"at most 4608 pixels together: .* \[ 1 97 48  3\]"):
+        servable.grams(tf.zeros([1, 97, 48, 3]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"4608 pixels together.* \[3 48 48"):
+        tf.function(servable.grams)(tf.zeros([3, 48, 48, 3]))
+    file = assets.SCENE.read_bytes()
+    assert servable.decode(tf.constant([file, file])).shape == (2, 48, 48, 3)
+    with pytest.raises(PictureError, match=r"for 48 x 48 pixels are at most 2 in a request; .* 3"):
+        servable.decode(tf.constant([file] * 3))
 
 
 def test_what_a_graph_cannot_do_is_refused_by_name(tiny_weights, tmp_path):

@@ -50,7 +50,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "most_pixels",
         2**24,
-        "Height times width of a picture that the network sees; what has more, or is a file whose "
+        "Of all pictures of a request that the network sees; what has more, or is a file whose "
         "header says so, is refused.",
         flag_values=values,
     )

@@ -52,7 +52,7 @@ def shaped(pictures: tf.Tensor, least: int, most: int, size: int | None = None) 
     Args:
       pictures: of any type and, whatever a signature declares, of any shape.
       least: the smallest height and width.
-      most: the largest product of the two.
+      most: the most pixels of all of them together; of none, their size counts as that of one.
       size: the only height and width, in place of that.
     """
     shape = tf.shape(pictures, tf.int64)  # of no pictures, a side may be of any length
@@ -70,8 +70,10 @@ def shaped(pictures: tf.Tensor, least: int, most: int, size: int | None = None) 
         f"pictures are [batch, height, width, 3], {sizes}; these are",
         shape,
     )
-    few = tf.reduce_prod(tf.cast(shape[1:3], tf.float64)) <= most
-    return once(pictures, few, f"pictures have at most {most} pixels each; these are", shape)
+    sides = tf.cast(shape[:3], tf.float64)
+    pixels = tf.reduce_prod(sides[1:]) * tf.reduce_prod(tf.maximum(sides[:1], 1))
+    said = f"pictures have at most {most} pixels together: send fewer at a time; these are"
+    return once(pictures, pixels <= most, said, shape)
 
 
 def in_unit(pictures: tf.Tensor) -> tf.Tensor:
