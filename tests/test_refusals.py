@@ -65,6 +65,7 @@ LINES = {
     "experiment": (["experiment", "ratio", "missing.jpg", "painting.png", "--out=e"], "missing"),
     "export": (["export", "--out=m", "--weights=missing.h5"], "no weights file missing.h5"),
     "judge": (["judge", "missing.jpg", "painting.png", "photo.png"], "cannot read missing.jpg"),
+    "judged file": (["judge", "photo.png", "painting.png", "text.png"], "not a picture"),
     "judged": (["judge", "photo.png", "painting.png", "missing.png"], "none of the results"),
 }
 

@@ -18,6 +18,7 @@ from nst_tf.apps import command, run_flags, stylize
 from nst_tf.apps.main import main
 from nst_tf.losses.objective import Evaluation
 from nst_tf.network import weights as weights_module
+from nst_tf.pictures import encoded
 from nst_tf.recipe import choices, presets
 from nst_tf.run import transfer, workshops
 from nst_tf.run.workshop import Workshop
@@ -267,6 +268,15 @@ def test_one_line_says_how_it_is_computed(pictures, tmp_path, capsys, flags, exp
     assert "engine: {} in {}".format(*expected) in capsys.readouterr().out
     manifest = json.loads(out.with_suffix(".json").read_text())
     assert (manifest["engine"], manifest["dtype"]) == expected
+
+
+def test_every_picture_is_decoded_once(pictures, tmp_path, monkeypatch):
+    told, decode = [], encoded.decoded
+    monkeypatch.setattr(
+        encoded, "decoded", lambda data, what, *more: told.append(what) or decode(data, what, *more)
+    )
+    assert run(*pictures, "-o", str(tmp_path / "out.png"), *SMALL) == 0
+    assert told == pictures
 
 
 @pytest.mark.slow

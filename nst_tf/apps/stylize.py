@@ -151,8 +151,8 @@ def main(argv: list[str]) -> int:
     settings.check_aim()
     network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
-    pixels = inputs.load(settings, content, styles, values.protect).content.size
-    files.check_room(output, pixels * values.bits // 8)
+    read = inputs.load(settings, content, styles, values.protect)
+    files.check_room(output, read.content.size * values.bits // 8)
     before = files.stamp(output)
 
     command.import_tensorflow()
@@ -180,6 +180,7 @@ def main(argv: list[str]) -> int:
     run = how(
         settings=settings,
         weights=network,
+        read=read,
         callbacks=() if values.dry_run else watchers(),
         tile=tile,
         checkpoint=None if values.dry_run else values.checkpoint,
