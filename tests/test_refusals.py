@@ -41,6 +41,8 @@ LINES = {
     "too small": ([*GOOD, "--size=8"], "too few"),
     "protect": ([*GOOD, "--protect=missing.png"], "cannot read missing.png"),
     "init": ([*GOOD, "--init=missing.png"], "missing.png"),
+    "one more": (["verify-export", "one", "two"], "unexpected 'two'; usage: nst-tf verify-export"),
+    "any": (["doctor", "me"], "unexpected 'me'; usage: nst-tf doctor [--json]"),
     "flag": ([*GOOD, "--sise=3"], "sise"),
     "value": ([*GOOD, "--size=big"], "big"),
     "number": ([*GOOD, "--evaluations=0"], "evaluations is 0"),

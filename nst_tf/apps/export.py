@@ -72,11 +72,7 @@ def define_flags() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
-    arguments = command.parse(values, USAGE, argv, required=0)
-    if arguments is None:
-        return 0
-    if arguments:
-        raise command.UsageError(f"unexpected {arguments[0]!r}; flags begin with --")
+    command.parse(values, USAGE, argv, required=0, most=0)
     if not values.out:
         raise command.UsageError("name the model's folder: --out=saved_models/NAME")
     settings = presets.settings(values.preset)

@@ -115,8 +115,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, usage(), argv, required=0)
-    if arguments is None:
-        return 0
     if values.protocol is None:
         if len(arguments) < 3:
             raise command.UsageError(

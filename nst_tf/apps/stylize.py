@@ -139,8 +139,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, USAGE, argv, required=2)
-    if arguments is None:
-        return 0
     settings = settings_from(values)
     output = Path(values.output)
     content, styles = arguments[0], [masks.parse(argument) for argument in arguments[1:]]
