@@ -23,6 +23,10 @@ from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images
 from nst_tf.recipe import layers
 
+# Processes that tests start, in whichever folder, find the package that is tested.
+PATHS = str(assets.SCENE.parent.parent.parent), os.environ.get("PYTHONPATH")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, PATHS))
+
 # Whoever started the tests in the background, or under nohup, has these ignored, which processes
 # inherit and commands respect.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -12,8 +11,6 @@ import pytest
 
 from nst_tf import assets
 from nst_tf.pictures import images
-
-ROOT = assets.SCENE.parent.parent.parent
 
 #: Runs command lines from standard input in one process, in which each is refused.
 REFUSED = """
@@ -95,7 +92,6 @@ def told(tmp_path_factory):
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     assert sorted(folder.iterdir()) == there

@@ -164,12 +164,12 @@ def test_a_signal_while_tensorflow_is_imported(tmp_path, number, then):
     """Modules in the making turn an interrupt into errors of their own, or catch it."""
     (tmp_path / "tensorflow.py").write_text(HALF.format(number=int(number), then=then))
     for level in ("3", "2"):
-        paths = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": level}
+        more = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": level}
         done = subprocess.run(
             [sys.executable, "-c", IMPORTING],
             capture_output=True,
             text=True,
-            env={**os.environ, **paths},
+            env={**os.environ, **more},
         )
         assert done.returncode == CODES[number], done.stderr
         *notices, said = done.stderr.splitlines()
@@ -186,9 +186,7 @@ def test_a_system_without_hangups():
         "    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
         "print(*map(int, signals.ENDING))"
     )
-    paths = {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", program]
-    told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **paths})
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert told.stdout.split() == ["2", "15"], told.stderr
 
 
@@ -341,7 +339,7 @@ def test_a_grid_stops_and_goes_on(tmp_path, workers):
     """SIGTERM to every process at once, as a system that shuts down sends it."""
     line = ["experiment", "ratio", str(assets.SCENE), str(assets.PAINTING), f"--out={tmp_path}/out"]
     line += [*FLAGS[:2], "--values=1,10", "--iterations=100000", f"--workers={workers}", "--quiet"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "nst_tf.apps.main", *line],

@@ -342,11 +342,9 @@ def test_a_signal_stops_after_the_step_and_saves(pictures, tmp_path, number, cod
 
 
 def environment() -> dict[str, str]:
-    """As a user has it: the package importable, no log level, and as many threads as there are."""
-    paths = [str(assets.SCENE.parent.parent.parent), os.environ.get("PYTHONPATH", "")]
+    """As a user has it: no log level, and as many threads as there are."""
     tests = ("TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
-    kept = {key: value for key, value in os.environ.items() if key not in tests}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {key: value for key, value in os.environ.items() if key not in tests}
 
 
 @pytest.mark.parametrize("script", ["stylize", "plot"])
