@@ -339,7 +339,7 @@ def test_a_grid_stops_and_goes_on(tmp_path, workers):
     """SIGTERM to every process at once, as a system that shuts down sends it."""
     line = ["experiment", "ratio", str(assets.SCENE), str(assets.PAINTING), f"--out={tmp_path}/out"]
     line += [*FLAGS[:2], "--values=1,10", "--iterations=100000", f"--workers={workers}", "--quiet"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "nst_tf.apps.main", *line],

@@ -46,12 +46,6 @@ def check(what: str, value: str, choices: tuple[str, ...]) -> None:
         raise SettingsError(f"no {what} {value!r}: use one of {', '.join(choices)}")
 
 
-def check_padding(padding: str, style_loss: object) -> None:
-    """Raises SettingsError where a style loss cannot be had with a padding."""
-    if style_loss == NEIGHBOURS and padding == "mirror":
-        raise SettingsError(f"style_loss={NEIGHBOURS} knows no padding=mirror: use replicate")
-
-
 def check_tile(tile: int | str) -> int | str:
     """`tile`, where it is `auto`, `off` or a number above 0.
 
@@ -79,6 +73,12 @@ def check_optimizer(value: str, bounded: bool = False) -> None:
         raise SettingsError(
             f"{value} knows no bounds: use {' or '.join(OWN)}, or leave out bounded"
         )
+
+
+def check_padding(padding: str, style_loss: object) -> None:
+    """Raises SettingsError where a style loss cannot be had with a padding."""
+    if style_loss == NEIGHBOURS and padding == "mirror":
+        raise SettingsError(f"style_loss={NEIGHBOURS} knows no padding=mirror: use replicate")
 
 
 def parse_addon(value: str) -> tuple[str, str | None]:
