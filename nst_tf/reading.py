@@ -95,7 +95,9 @@ def read(path: str | os.PathLike[str], most: int = MOST) -> bytes:
     with opened(path, most) as file:
         held = os.fstat(file.fileno()).st_size
         try:
-            data = file.read(held + 1)  # and no more, where the system's own files have no end
+            # And no more, where the system's own files have no end; of one of these, None is what
+            # would have to be waited for.
+            data = file.read(held + 1) or b""
         except OSError as error:
             raise FileError(f"cannot read {path}: {error.strerror}") from error
     if len(data) != held:
