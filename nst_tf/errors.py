@@ -32,6 +32,15 @@ class FileError(NSTError):
     """A file or folder that cannot be read or written."""
 
 
+class OutputError(FileError):
+    """A file or folder that cannot be written: no room, no permission, or another run has it. What
+    else would be written there could not be, either."""
+
+
+class CheckpointError(SettingsError, FileError):
+    """A checkpoint that no run can go on from: it is another's, or cannot be read."""
+
+
 class PictureError(FileError):
     """A picture that cannot be read or written."""
 

@@ -242,19 +242,19 @@ def test_a_picture_and_its_manifest_or_nothing_was_begun(tmp_path, tries):
 
 def test_a_signal_in_the_middle_of_saving_waits(tmp_path, monkeypatch, number):
     """Between the picture and its manifest."""
-    from nst_tf import files
+    replace, seen = Path.replace, []
 
-    write = files.write
-
-    def signalled(path, data):
-        if path.suffix == ".json":
+    def signalled(path, target):
+        if target.suffix == ".json":
+            seen.append(target)
             signal.raise_signal(number)
-        write(path, data)
+        return replace(path, target)
 
-    monkeypatch.setattr(files, "write", signalled)
+    monkeypatch.setattr(Path, "replace", signalled)
     known = signal.getsignal(number)
     assert ended(tmp_path / "out.png", number, 1e3) == 0  # it was finished
     assert whole_or_nothing(tmp_path, tmp_path / "out.png", 0, number)
+    assert seen == [tmp_path / "out.json"]
     assert signal.getsignal(number) is known
 
 

@@ -23,6 +23,7 @@ from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 from nst_tf.run import inputs, outlook
+from nst_tf.run.output import Output
 from nst_tf.watch import reel
 
 if TYPE_CHECKING:
@@ -151,9 +152,8 @@ def main(argv: list[str]) -> int:
     settings.check_aim()
     network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
-    pixels = inputs.load(settings, content, styles, values.protect).content.size
-    files.check_room(output, pixels * values.bits // 8)
-    before = files.stamp(output)
+    height, width, _ = inputs.load(settings, content, styles, values.protect).content.shape
+    target = Output(output, (height, width), values.bits)
 
     command.import_tensorflow()
     run_flags.determine(values)
@@ -196,9 +196,7 @@ def main(argv: list[str]) -> int:
         print(_memory_line(run.outlook), flush=True)
     with signals.stopping(run.stop, lambda: bool(run.history)) as stop:
         result, failure = _painted(run)
-        if files.stamp(output) != before:
-            print(f"{output} was written by another during this run: replaced", file=sys.stderr)
-        files.or_elsewhere(lambda path: result.save(path, values.bits), output)
+        target.save(result.array, result.manifest)
         print(f"{output}: {_summary(result)}")
         _save_proof(values.proof, output, result.array)
         _save_sheet(values.sheet, [run.content, *run.styles, result.array])

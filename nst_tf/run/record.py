@@ -19,7 +19,7 @@ from nst_tf import files, reading
 from nst_tf.pictures import images
 from nst_tf.pictures.identity import identity_of as identity_of  # its place for who has a run
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import computer
+from nst_tf.run import computer, output
 from nst_tf.run.descent import Progress
 from nst_tf.version import __version__
 
@@ -123,7 +123,7 @@ class Result:
         return images.to_pil(self.array)
 
     def save(self, path: str | os.PathLike[str], bits: int = 8) -> None:
-        """Writes the picture, and beside it the manifest as `.json`; each file atomically.
+        """Writes the picture, and beside it the manifest as `.json` (`output.save`).
 
         Args:
           path: its suffix names the format; see `images.save`.
@@ -132,9 +132,7 @@ class Result:
         Raises:
           FileError: it cannot be written there.
         """
-        path = Path(path)
-        images.save(self.array, path, bits)
-        files.write(path.with_suffix(".json"), json.dumps(self.manifest, indent=1))
+        output.save(self.array, self.manifest, Path(path), bits)
 
 
 def add(path: str | os.PathLike[str], more: Mapping[str, Any]) -> None:
