@@ -37,8 +37,12 @@ class OutputError(FileError):
     else would be written there could not be, either."""
 
 
-class CheckpointError(SettingsError, FileError):
-    """A checkpoint that no run can go on from: it is another's, or cannot be read."""
+class CheckpointError(SettingsError):
+    """A checkpoint that is of another run."""
+
+
+class DamagedError(FileError):
+    """A checkpoint of which nothing can be read."""
 
 
 class PictureError(FileError):

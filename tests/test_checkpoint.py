@@ -362,7 +362,7 @@ def test_no_damage_goes_unseen(aside):
             track = Track()
             try:
                 checkpoint_module._read(place, track)
-            except checkpoint_module._DamagedError:
+            except checkpoint_module._SpoiltError:
                 seen += 1
                 continue
             assert track.history == sound.history and track.begun == sound.begun

@@ -31,7 +31,8 @@ from nst_tf.network.weights import Weights
 from nst_tf.recipe import presets
 from nst_tf.run import descent
 from nst_tf.run.descent import Limits
-from nst_tf.run.jobs import Job, Jobs
+from nst_tf.run.job import Job
+from nst_tf.run.jobs import Jobs
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 

@@ -101,13 +101,7 @@ def define_flags() -> flags.FlagValues:
         "A folder that the run puts itself aside in, so that the same command goes on from there, "
         "whatever ended it, and makes the picture that it would have made.",
     )
-    flags.DEFINE_float(
-        "checkpoint_every",
-        60.0,
-        "Seconds from one checkpoint to the next; the last step is kept in any case.",
-        lower_bound=0.0,
-        flag_values=values,
-    )
+    run_flags.define_checkpoint_every(values)
     flags.DEFINE_enum(
         "method",
         _GATYS,
