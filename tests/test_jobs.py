@@ -7,7 +7,6 @@ import random
 import re
 import shutil
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,11 +20,11 @@ from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
 from nst_tf.pictures import images
 from nst_tf.run import job as job_module
-from nst_tf.run.job import NoWatchers
 from nst_tf.run.jobs import Engine, Jobs
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 from nst_tf.watch.progress_bar import JobsBar
+from nst_tf.watch.watchers import Filming, Watchers
 
 SHALLOW = {"content_layers": {"conv1_2": 1.0}, "style_layers": {"conv1_1": 1.0}}
 BETAS = ("0.1", "1", "10", "30", "100", "1000")
@@ -231,7 +230,7 @@ def test_what_is_damaged_begins_anew_and_says_so(three, make, tmp_path, what):
     killed(make(made, tmp_path, observer=Killing(after=5)))
     (path,) = tmp_path.glob(f".*.aside/{what}")
     path.write_bytes(b"{")
-    with pytest.warns(UserWarning, match="^beta-100 begins anew: .* be read"):
+    with pytest.warns(UserWarning, match="^beta-100 begins anew: .*read"):
         make(made, tmp_path, observer=(observer := Killing())).run()
     assert observer.seen[0] == ("beta-100", 1)
     assert_done(tmp_path, wanted)
@@ -271,17 +270,16 @@ def test_what_was_put_aside_of_a_run_that_is_done_goes(three, make, tmp_path, mo
     assert_done(tmp_path, wanted)
 
 
-def test_what_has_to_see_all_of_a_run_begins_anew(plan, make, tmp_path):
+def test_what_has_to_see_all_of_a_run_begins_anew(three, make, tmp_path, monkeypatch):
     """Half of a film is none."""
-    (cell,) = plan(values=("1",), evaluations=9).cells
-    (job,) = Folder(tmp_path).jobs([replace(cell, films={"film.webp": False})])
-    assert job.watchers.see_all and not NoWatchers().see_all
-    watchers = type("Watchers", (NoWatchers,), {"see_all": True})()
-    job = replace(job, watchers=watchers)
-    killed(Jobs([job], observer=Killing(after=4)))
+    assert Watchers(films=(Filming(tmp_path / "film.webp"),)).see_all and not Watchers().see_all
+    made, wanted = three
+    monkeypatch.setattr(Watchers, "see_all", True)
+    killed(make(made, tmp_path, observer=Killing(after=4)))
     assert not list(tmp_path.iterdir())
-    Jobs([job], observer=(observer := Killing())).run()
-    assert observer.seen[0] == ("beta-1", 1)
+    make(made, tmp_path, observer=(observer := Killing())).run()
+    assert observer.seen[0] == ("beta-100", 1)
+    assert_done(tmp_path, wanted)
 
 
 def test_a_folder_has_one_grid_at_a_time(three, make, tmp_path):

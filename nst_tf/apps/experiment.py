@@ -20,8 +20,8 @@ USAGE = """
 nst-tf experiment NAME CONTENT STYLE [STYLE ...] --out=DIR [flags]
 
 Runs an experiment and writes DIR/index.html (one page with its pictures, plots and tables), the
-pictures, results.csv and run.json. A run that is done is kept, one that is not yet is put aside, and
-the same command goes on where it was, whatever ended it.
+pictures, results.csv and run.json. A run that is done is kept, one in its midst is put aside: the
+same command goes on where it was, whatever ended it.
 
     nst-tf experiment ratio photo.jpg painting.jpg --out=ratio
     nst-tf experiment styles photo.jpg one.jpg two.jpg three.jpg --out=styles --size=384

@@ -34,8 +34,8 @@ judge.json into DIR.
     nst-tf judge --protocol=small --methods=gatys2016,quilting,reinhard --pictures=DIR --out=judged
     nst-tf judge --protocol=full --methods=gatys2016 --contents=photos/ --styles=paintings/ --out=j
 
-With a protocol, every method paints every pair first; what is done is kept, what is not yet is put
-aside, and the same command goes on where it was, whatever ended it. Methods are presets, each with
+With a protocol, every method paints every pair first. What is done is kept, what is in its midst is
+put aside: the same command goes on where it was, whatever ended it. Methods are presets, each with
 every network of --weights:
 {presets};
 and classical ones:
