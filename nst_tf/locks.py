@@ -39,6 +39,13 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
+def check(folder: Path) -> None:
+    """Raises OutputError where a folder is in use: before long work, not in it."""
+    if folder.is_dir():
+        with alone(folder):
+            pass
+
+
 @contextlib.contextmanager
 def turn(folder: Path) -> Iterator[None]:
     """Waits until nobody else is in such a block for the same folder. For what takes no time, as

@@ -68,7 +68,7 @@ def batch(options: dict[str, Any], folder: Path | None) -> list[np.ndarray]:
         checkpoint_every=0,
         **options,
     )
-    results = [one.result.array for one in painted]
+    results = [one.result.array for one in painted if one.result]
     if folder:
         np.savez(folder.with_suffix(".npz"), *results)
     return results

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_tf import files, locks
+from nst_tf import assets, files, locks
+from nst_tf.apps.main import main
 from nst_tf.errors import FileError, OutputError
 from nst_tf.run import output
 
@@ -61,6 +62,23 @@ def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def refused(folder: Path) -> None:
     with pytest.raises(OutputError, match=f"^{folder} is in use by another run: wait"):
         locks.alone(folder).__enter__()
+
+
+def test_it_is_found_out_before_anything_is_begun(tmp_path, capsys):
+    pair = [str(assets.SCENE), str(assets.PAINTING)]
+    (aside := tmp_path / "aside").mkdir()
+    with held(aside):
+        lines = [
+            ["stylize", *pair, f"--output={tmp_path}/out.png", f"--checkpoint={aside}"],
+            ["experiment", "ratio", *pair, f"--out={aside}"],
+        ]
+        for line in lines:
+            assert main(line) == 2
+            error = capsys.readouterr().err
+            assert f"{aside} is in use by another run" in error and error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["aside"]
+    locks.check(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import flags
 
-from nst_tf import files, signals
+from nst_tf import files, locks, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
@@ -105,6 +105,7 @@ def main(argv: list[str]) -> int:
     source = weights_module.at_once(source)
     folder = Path(values.out)
     files.make_folder(folder)
+    locks.check(folder)
 
     command.import_tensorflow()
     run_flags.determine(values)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from nst_tf import files, signals
+from nst_tf import files, locks, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.classical import methods as classical
 from nst_tf.errors import FileError
@@ -298,7 +298,7 @@ def _save_proof(profile: str | None, output: Path, picture: np.ndarray) -> None:
     made, path = proof.soft_proof(picture, profile), proof.proof_path(output)
     images.save(made.picture, path)
     told = {"profile": record.identity_of(profile), "printer": made.printer}
-    record.add(output, {"proof": {**told, "outside": made.outside}})
+    record.add(output, picture, {"proof": {**told, "outside": made.outside}})
     share = f"{made.outside:.1%} of the pixels are outside its gamut"
     print(f"{path}: as {made.printer} prints it; {share}")
 
@@ -327,6 +327,7 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
         targets.append(Path(values.sheet))
     if values.checkpoint:
         files.check_folder(Path(values.checkpoint))
+        locks.check(Path(values.checkpoint))
     elif values["checkpoint_every"].present:
         raise command.UsageError("--checkpoint_every is of a --checkpoint: name its folder")
     if values.film:
