@@ -78,6 +78,22 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
+#: What `replacing` calls the file beside another, for a number of 32 digits.
+_PART = ".{}.part"
+
+
+@contextlib.contextmanager
+def swept(folder: Path) -> Iterator[None]:
+    """Does away with the halves of files that killed processes have left in a folder: after the
+    block, unless that fails, those that nobody has written to during it."""
+    before = {part: stamp(part) for part in folder.glob(_PART.format(32 * "[0-9a-f]"))}
+    yield
+    for part, then in before.items():
+        if stamp(part) == then:
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to, which takes its place when the block ends without an error.
@@ -91,7 +107,7 @@ def replacing(path: Path) -> Iterator[Path]:
       OutputError: the folder cannot be written or is full; the block's own OSErrors, too.
     """
     path = path.resolve()  # so that a link stays one
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    part = path.with_name(_PART.format(uuid.uuid4().hex))
     try:
         try:
             yield part

@@ -314,8 +314,15 @@ def test_a_grid_stops_and_goes_on(tmp_path, workers):
     """SIGTERM to every process at once, as a system that shuts down sends it. Whatever runs then is
     put aside."""
     line = ["experiment", "ratio", str(assets.SCENE), str(assets.PAINTING), f"--out={tmp_path}/out"]
-    line += [*FLAGS[:2], "--values=1,10", "--iterations=100000", f"--workers={workers}", "--quiet"]
+    line += [*FLAGS[:-1], "--values=1,10", "--iterations=100000", f"--workers={workers}"]
+    line.append("--checkpoint_every=5")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def kept():
+        return {
+            path.parent: path.name for path in sorted(tmp_path.glob("out/.*.aside/iteration-*"))
+        }
+
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "nst_tf.apps.main", *line],
@@ -326,22 +333,20 @@ def test_a_grid_stops_and_goes_on(tmp_path, workers):
             text=True,
         )
         try:
-            out = ""
-            for told in process.stdout:
-                out += told
-                if "engine" in told:
-                    break
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(15)
+            until = time.monotonic() + 300
+            while len(before := kept()) < workers:
+                assert process.poll() is None and time.monotonic() < until
+                time.sleep(0.1)
+            time.sleep(2)  # of steps that are not kept yet
             os.killpg(process.pid, signal.SIGTERM)
-            out += process.communicate(timeout=200)[0]
+            out = process.communicate(timeout=200)[0]
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     text = (tmp_path / "said").read_text()
     assert process.returncode == 143, text
     assert "runs are left: the same command goes on with them" in out and "Traceback" not in text
-    assert len(list((tmp_path / "out").glob(".*.aside/iteration-*"))) == workers
+    assert len(before) == workers and all(kept()[path] > name for path, name in before.items())
 
 
 @pytest.mark.long

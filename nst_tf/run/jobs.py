@@ -146,6 +146,7 @@ class Jobs:
             for folder in sorted({job.output.parent.resolve() for job in self._jobs}):
                 files.make_folder(folder)
                 ending.enter_context(locks.alone(folder))
+                ending.enter_context(files.swept(folder))
             try:
                 return self._in_this_process() if self._workers == 1 else self._in_several()
             finally:
