@@ -139,9 +139,8 @@ def main(argv: list[str]) -> int:
     dtype = machine.choose_dtype(values.dtype)
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
     with JobsBar(jobs, shown=not values.quiet) as bar:
-        running = Jobs(
-            jobs, Engine(tile, engine, dtype, values.checkpoint_every), values.workers, bar
-        )
+        how = Engine(tile, engine, dtype, checkpoint_every=values.checkpoint_every)
+        running = Jobs(jobs, how, values.workers, bar)
         with signals.stopping(running.stop) as stop:
             manifests = running.run()
     print(write(manifests))

@@ -187,7 +187,8 @@ def _protocol(values: flags.FlagValues) -> int:
         flush=True,
     )
     with JobsBar(paintings, shown=not values.quiet) as bar:
-        how = Engine(run_flags.tile(values), engine, dtype, values.checkpoint_every)
+        tile = run_flags.tile(values)
+        how = Engine(tile, engine, dtype, checkpoint_every=values.checkpoint_every)
         painting = Jobs(paintings, how, values.workers, bar, keep_going=True)
         with signals.stopping(painting.stop) as stop:
             done = painting.run()
