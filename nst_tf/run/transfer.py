@@ -292,8 +292,7 @@ class StyleTransfer:
         with contextlib.ExitStack() as ending:
             workshop = ending.enter_context(self._place.open())
             if self.checkpoint:
-                self.checkpoint.take_up(track)
-                ending.callback(self.checkpoint.keep)
+                ending.enter_context(self.checkpoint.open(track))
             for callback in self._callbacks:
                 callback.on_begin(self)
                 ending.callback(callback.on_end, self)
