@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -20,10 +22,12 @@ import nst_tf
 from nst_tf import assets, files
 from nst_tf.apps import command
 from nst_tf.apps.main import main
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, OutputError
 from nst_tf.recipe import presets
-from nst_tf.run.jobs import Job, Jobs
+from nst_tf.run.job import Job
+from nst_tf.run.jobs import Jobs
 from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
 
 SMALL = ["--size=32", "--iterations=3", "--weights=mini", "--optimizer=adam", "--quiet"]
 SMALL += ["--preset=gatys2016", "--content_layers=conv2_1", "--style_layers=conv1_1"]
@@ -185,10 +189,10 @@ def test_an_older_picture_is_not_taken_for_the_result(tmp_path, refuge, during, 
     assert stylize(out) == 0
     before = out.read_bytes()
     during(lambda: (tmp_path / "out.json").unlink() or (tmp_path / "out.json").mkdir())
-    assert stylize(out, "--init=noise") == 2  # the picture is new, its manifest is not there
+    assert stylize(out, "--init=noise") == 2  # a picture without its manifest would be half of it
     error = capsys.readouterr().err
-    assert kept(refuge, error).read_bytes() == out.read_bytes() != before
-    assert "is older" not in error
+    assert kept(refuge, error).read_bytes() != out.read_bytes() == before
+    assert f"what is at {out} is older" in error
     (tmp_path / "out.json").rmdir()
 
 
@@ -241,20 +245,30 @@ def test_a_classical_picture_is_kept_as_well(tmp_path, refuge, monkeypatch, caps
     assert f"kept as {picture}" in capsys.readouterr().err and not list(folder.iterdir())
 
 
-def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch):
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch, keep_going):
+    """And no other is made, for which there would be as little room."""
     settings = presets.settings(
         "gatys2016", size=32, iterations=2, optimizer="adam",
         content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0},
     )  # fmt: skip
     out = tmp_path / "grid" / "one.png"
     job = Job("one", settings, str(assets.SCENE), (str(assets.PAINTING),), "mini", out)
-    with monkeypatch.context() as patch, pytest.raises(FileError) as caught:
+    jobs = [replace(job, name=name, output=out.with_stem(name)) for name in ("one", "two")]
+    how: Any = {"keep_going": keep_going, "workshop": Workshop()}
+    with monkeypatch.context() as patch, pytest.raises(OutputError) as caught:
         patch.setattr(os, "fsync", Full(out.parent, 1, True))
-        Jobs([job]).run()
+        Jobs(jobs, **how).run()
     kept(refuge, f"{caught.value}\n", "one.png")
-    assert list(Jobs([job]).run()) == ["one"] and out.exists()  # the same command goes on
+    assert not list(out.parent.glob("*two*"))
+    assert list(Jobs(jobs, **how).run()) == ["one", "two"]  # the same command goes on
+    assert {path.stem for path in out.parent.iterdir()} == {"one", "two"}
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="free there: make room"):
+        patch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(1, 1, 1))
+        Jobs([replace(jobs[0], output=out.with_stem("three"))], **how).run()
 
 
+@pytest.mark.filterwarnings("always:.*was written by another")
 def test_two_runs_to_one_file(tmp_path, during, capsys):
     """The last one wins, and says so."""
     out = tmp_path / "out.png"

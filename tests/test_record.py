@@ -1,13 +1,14 @@
-"""Which run a manifest is of."""
+"""Which run a manifest is of, and what is added to it."""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from nst_tf.recipe import presets
-from nst_tf.run import record
+from nst_tf.run import output, record
 
 
 def written(**changes):
@@ -57,3 +58,14 @@ def test_what_is_no_manifest_of_a_run_is_of_no_run(manifest):
 def test_other_work_has_no_settings():
     assert record.same_work({"method": "quilting"}, {"method": "quilting", "seconds": 1})
     assert not record.same_work({"method": "quilting"}, {"method": "analogies"})
+
+
+def test_what_is_added_is_added_to_ones_own(tmp_path):
+    """Another run's result may have come in its place."""
+    path, mine, other = tmp_path / "a.png", np.zeros((4, 4, 3)), np.ones((4, 4, 3))
+    for picture in (mine, other):
+        told = {"result_sha256": record.pixels_sha256(picture)}
+        output.save(picture, told, path)
+        record.add(path, mine, {"proof": "of mine"})
+        added = json.loads(path.with_suffix(".json").read_text())
+        assert added == (told | {"proof": "of mine"} if picture is mine else told)

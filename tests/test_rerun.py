@@ -8,10 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_faults import Full
 
 import nst_tf
 from nst_tf import assets
@@ -75,6 +77,18 @@ def test_the_same_comes_out_also_of_files_that_have_moved(made, inputs, tmp_path
     output = tmp_path / "elsewhere.tif"
     assert main(["rerun", str(made), f"--inputs={moved}", "-o", str(output), "--quiet"]) == 0
     assert output.exists() and output.with_suffix(".json").exists()
+
+
+def test_what_cannot_be_written_is_kept(made, tmp_path, monkeypatch, capsys):
+    (refuge := tmp_path / "refuge").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(refuge))
+    monkeypatch.setattr(os, "fsync", Full(made.parent, 1, True))
+    assert main(["rerun", str(made), "--quiet"]) == 2
+    (again,) = refuge.glob("*/out-again.png")
+    error = capsys.readouterr().err
+    assert f"the result is kept as {again}" in error and error.count("\n") == 1
+    assert again.read_bytes() == made.with_suffix(".png").read_bytes()
+    assert {path.stem for path in made.parent.iterdir()} == {"out"}
 
 
 def test_what_differs_is_named_and_how_far_the_picture_is(made, capsys):
@@ -259,6 +273,14 @@ def test_what_would_be_written_over_is_refused(manifest, inputs, capsys):
     assert "is one of the pictures to read" in line
     assert "no directory" in refused(manifest, "-o", "/nowhere/out.png", capsys=capsys)
     assert "unexpected" in refused(manifest, "more.json", capsys=capsys)
+
+
+def test_too_little_room_is_found_out_before(manifest, monkeypatch, capsys):
+    mini = weights_module.load("mini")
+    weights = {**json.loads(manifest.read_text())["weights"], "sha256": mini.sha256}
+    usage = shutil.disk_usage(manifest.parent)._replace(free=32 * 24 * 3 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    assert "are free there: make room" in refused(changed(manifest, weights=weights), capsys=capsys)
 
 
 def test_an_object_of_a_program_is_in_no_file(manifest, capsys):

@@ -34,9 +34,9 @@ judge.json into DIR.
     nst-tf judge --protocol=small --methods=gatys2016,quilting,reinhard --pictures=DIR --out=judged
     nst-tf judge --protocol=full --methods=gatys2016 --contents=photos/ --styles=paintings/ --out=j
 
-With a protocol, every method paints every pair first; what is done is kept, and the same command
-goes on where it was stopped (Ctrl-C, SIGTERM). Methods are presets, each with every network of
---weights:
+With a protocol, every method paints every pair first. What is done is kept, what is in its midst is
+put aside: the same command goes on where it was, whatever ended it. Methods are presets, each with
+every network of --weights:
 {presets};
 and classical ones:
 {classical}.
@@ -99,6 +99,7 @@ def define_flags() -> flags.FlagValues:
     )
     run_flags.define_settings(values, run_flags.SETTINGS)
     run_flags.define_engine(values)
+    run_flags.define_checkpoint_every(values)
     return values
 
 
@@ -185,7 +186,8 @@ def _protocol(values: flags.FlagValues) -> int:
         flush=True,
     )
     with JobsBar(paintings, shown=not values.quiet) as bar:
-        how = Engine(run_flags.tile(values), engine, dtype)
+        tile = run_flags.tile(values)
+        how = Engine(tile, engine, dtype, checkpoint_every=values.checkpoint_every)
         painting = Jobs(paintings, how, values.workers, bar, keep_going=True)
         with signals.stopping(painting.stop) as stop:
             done = painting.run()

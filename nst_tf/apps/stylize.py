@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from nst_tf import files, signals
+from nst_tf import files, locks, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.classical import methods as classical
 from nst_tf.errors import FileError
@@ -23,6 +23,7 @@ from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 from nst_tf.run import inputs, outlook
+from nst_tf.run.output import Output
 from nst_tf.watch import reel
 
 if TYPE_CHECKING:
@@ -100,13 +101,7 @@ def define_flags() -> flags.FlagValues:
         "A folder that the run puts itself aside in, so that the same command goes on from there, "
         "whatever ended it, and makes the picture that it would have made.",
     )
-    flags.DEFINE_float(
-        "checkpoint_every",
-        60.0,
-        "Seconds from one checkpoint to the next; the last step is kept in any case.",
-        lower_bound=0.0,
-        flag_values=values,
-    )
+    run_flags.define_checkpoint_every(values)
     flags.DEFINE_enum(
         "method",
         _GATYS,
@@ -150,8 +145,8 @@ def main(argv: list[str]) -> int:
     network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
     read = inputs.load(settings, content, styles, values.protect)
-    files.check_room(output, read.content.size * values.bits // 8)
-    before = files.stamp(output)
+    height, width, _ = read.content.shape
+    target = Output(output, (height, width), values.bits)
 
     command.import_tensorflow()
     run_flags.determine(values)
@@ -195,9 +190,7 @@ def main(argv: list[str]) -> int:
         print(_memory_line(run.outlook), flush=True)
     with signals.stopping(run.stop, lambda: bool(run.history)) as stop:
         result, failure = _painted(run)
-        if files.stamp(output) != before:
-            print(f"{output} was written by another during this run: replaced", file=sys.stderr)
-        files.or_elsewhere(lambda path: result.save(path, values.bits), output)
+        target.save(result.array, result.manifest)
         print(f"{output}: {_summary(result)}")
         _save_proof(values.proof, output, result.array)
         _save_sheet(values.sheet, [run.content, *run.styles, result.array])
@@ -305,7 +298,7 @@ def _save_proof(profile: str | None, output: Path, picture: np.ndarray) -> None:
     made, path = proof.soft_proof(picture, profile), proof.proof_path(output)
     images.save(made.picture, path)
     told = {"profile": record.identity_of(profile), "printer": made.printer}
-    record.add(output, {"proof": {**told, "outside": made.outside}})
+    record.add(output, picture, {"proof": {**told, "outside": made.outside}})
     share = f"{made.outside:.1%} of the pixels are outside its gamut"
     print(f"{path}: as {made.printer} prints it; {share}")
 
@@ -334,6 +327,7 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
         targets.append(Path(values.sheet))
     if values.checkpoint:
         files.check_folder(Path(values.checkpoint))
+        locks.check(Path(values.checkpoint))
     elif values["checkpoint_every"].present:
         raise command.UsageError("--checkpoint_every is of a --checkpoint: name its folder")
     if values.film:
