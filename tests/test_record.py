@@ -39,6 +39,17 @@ def test_what_an_older_version_did_not_know_had_its_default():
         assert not record.same_work(written(size=64, **changes)[0], manifest)
 
 
+def test_nor_the_kind_of_a_network():
+    identity, manifest = written(size=64)
+    weights = {"source": "a.npz", "kind": "file", "sha256": "1", "file_sha256": "2"}
+    older = {key: value for key, value in weights.items() if key != "kind"}
+    identity = {**identity, "weights": weights}
+    assert record.same_work(identity, {**manifest, "weights": weights})
+    assert record.same_work(identity, {**manifest, "weights": older})
+    for other in ({**older, "sha256": "3"}, {**weights, "kind": "mini"}, {"kind": "file"}, None):
+        assert not record.same_work(identity, {**manifest, "weights": other})
+
+
 @pytest.mark.parametrize("manifest", [{}, {"settings": None}, {"method": "quilting"}])
 def test_what_is_no_manifest_of_a_run_is_of_no_run(manifest):
     assert not record.same_work(written(size=64)[0], manifest)

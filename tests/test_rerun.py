@@ -212,6 +212,28 @@ def test_other_pictures_and_other_networks_are_refused(manifest, inputs, tmp_pat
     assert "the network" in refused(changed(manifest, weights=weights, styles=[]), capsys=capsys)
 
 
+@pytest.mark.parametrize("kind", [{}, {"kind": "file"}])
+@pytest.mark.parametrize("name", ["mini (1).npz", "imagenet (old).h5", "random (7)", "mini"])
+def test_a_file_may_be_called_as_a_network_is(manifest, inputs, monkeypatch, name, kind):
+    """A browser calls a second download `mini (1).npz`."""
+    shutil.copy(assets.MINI, inputs / name)
+    monkeypatch.chdir(inputs)
+    own = weights_module.load(assets.MINI)
+    weights = {"source": name, "sha256": own.sha256, "file_sha256": own.file_sha256, **kind}
+    assert Manifest.read(changed(manifest, weights=weights)).network() == str(inputs / name)
+    with pytest.raises(FileError, match="no longer the network"):
+        Manifest.read(changed(manifest, weights={**weights, "file_sha256": "0"})).network()
+
+
+@pytest.mark.parametrize("name", ["mini", "random"])
+def test_what_has_a_name_needs_no_file(manifest, name):
+    told = weights_module.load(name, seed=3).identity
+    assert told["kind"] == name
+    older = {key: value for key, value in told.items() if key != "kind"}
+    for weights in (told, older, {**told, "source": "of another version"}):
+        assert Manifest.read(changed(manifest, weights=weights)).network() == name
+
+
 QUICKLY = """
 import sys
 from nst_tf.apps.main import main

@@ -143,25 +143,64 @@ def test_a_command_is_interrupted_wherever_it_stands(number, capsys):
     assert capsys.readouterr().err == f"nst-tf stylize: {SAID[number]}\n" and cleared
 
 
-def test_the_terminal_is_closed():
-    """What is said from then on goes nowhere, in place of an error."""
+HALF = """
+import os, signal
+os.write(2, b"a notice\\n")
+try:
+    signal.raise_signal({number})
+    raise AssertionError("it goes on")
+except KeyboardInterrupt:
+    {then}
+"""
+WAITING = "for _ in range(6000): time.sleep(0.01)"
+IMPORTING = """
+import sys
+from nst_tf.apps import command
+sys.exit(command.run("stylize", lambda argv: command.import_tensorflow(), []))
+"""
+
+
+@pytest.mark.parametrize("then", ["raise", "raise ImportError('half of it')", "pass"])
+def test_a_signal_while_tensorflow_is_imported(tmp_path, number, then):
+    """Modules in the making turn an interrupt into errors of their own, or catch it."""
+    (tmp_path / "tensorflow.py").write_text(HALF.format(number=int(number), then=then))
+    for level in ("3", "2"):
+        more = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": level}
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORTING],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **more},
+        )
+        assert done.returncode == CODES[number], done.stderr
+        *notices, said = done.stderr.splitlines()
+        assert said == f"nst-tf stylize: {SAID[number]}"
+        assert notices == ["a notice"] * (level != "3" or "ImportError" in then)
+
+
+def test_a_system_without_hangups():
+    """Windows."""
     program = (
-        "import os, sys, time; from nst_tf import signals\n"
-        "os.open(os.ttyname(1), os.O_RDWR)\n"  # is this session's from now on
-        "ended = []\n"
-        "with signals.stopping(lambda: ended.append(1)) as stop:\n"
-        "    print('ready', flush=True)\n"
-        "    while not ended: time.sleep(0.01)\n"
-        "    print('saved', flush=True); print('bar', file=sys.stderr, flush=True)\n"
-        "sys.exit(stop.code)"
+        "import signal; del signal.SIGHUP\n"
+        "from nst_tf import signals\n"
+        "with signals.interrupting(), signals.deferred(), signals.ignored():\n"
+        "    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
+        "print(*map(int, signals.ENDING))"
     )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.split() == ["2", "15"], told.stderr
+
+
+def ends_with_its_terminal(program: str, environment: dict[str, str]) -> int:
+    """The exit code of a program that says `ready`, upon which its terminal is closed."""
+    program = f"import os; os.open(os.ttyname(1), os.O_RDWR)\n{program}"  # is this session's now
     terminal, its_end = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=its_end,
         stdout=its_end,
         stderr=its_end,
-        env={"PYTHONPATH": str(ROOT)},
+        env=environment,
         start_new_session=True,
     )
     os.close(its_end)
@@ -169,7 +208,27 @@ def test_the_terminal_is_closed():
     while b"ready" not in seen:
         seen += os.read(terminal, 100)
     os.close(terminal)
-    assert child.wait(60) == 129
+    return child.wait(60)
+
+
+def test_the_terminal_is_closed():
+    """What is said from then on goes nowhere, in place of an error."""
+    program = (
+        "import sys, time; from nst_tf import signals\n"
+        "ended = []\n"
+        "with signals.stopping(lambda: ended.append(1)) as stop:\n"
+        "    print('ready', flush=True)\n"
+        "    while not ended: time.sleep(0.01)\n"
+        "    print('saved', flush=True); print('bar', file=sys.stderr, flush=True)\n"
+        "sys.exit(stop.code)"
+    )
+    assert ends_with_its_terminal(program, {"PYTHONPATH": str(ROOT)}) == 129
+
+
+def test_the_terminal_is_closed_while_tensorflow_is_imported(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("import time; print('ready', flush=True)\n" + WAITING)
+    paths = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    assert ends_with_its_terminal(IMPORTING, paths) == 129
 
 
 FLAGS = ["--size=32", "--weights=mini", "--optimizer=adam", "--preset=gatys2016", "--quiet"]

@@ -78,8 +78,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, usage(), argv, required=3)
-    if arguments is None:
-        return 0
     name, content, *styles = arguments
     masks.refuse(styles, "an experiment")
     known = (*SWEEPS, *_OTHERS)

@@ -15,7 +15,7 @@ from nst_tf.apps import command, run_flags
 from nst_tf.errors import NSTError
 from nst_tf.judge import protocol as protocols
 from nst_tf.judge.protocol import Protocol
-from nst_tf.pictures import images
+from nst_tf.pictures import heads, images
 from nst_tf.recipe import presets
 
 if TYPE_CHECKING:
@@ -116,8 +116,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, usage(), argv, required=0)
-    if arguments is None:
-        return 0
     if values.protocol is None:
         if len(arguments) < 3:
             raise command.UsageError(
@@ -138,7 +136,8 @@ def _pictures(values: flags.FlagValues, arguments: Sequence[str]) -> int:
     there = [result for result in results if Path(result).is_file()]
     if not there:
         raise NSTError(f"none of the results is there: {', '.join(results)}")
-    size = max(images.load(there[0]).shape[:2])
+    # Its head says how large it is; where it does not, the reader what is wrong.
+    size = max(heads.shape(there[0]) or images.load(there[0]).shape[:2])
     for path in (content, style):
         images.load(path, size)  # what cannot be read is found out at once
     command.import_tensorflow()

@@ -134,8 +134,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, USAGE, argv, required=2)
-    if arguments is None:
-        return 0
     settings = settings_from(values)
     output = Path(values.output)
     content, styles = arguments[0], [masks.parse(argument) for argument in arguments[1:]]
@@ -146,7 +144,8 @@ def main(argv: list[str]) -> int:
     settings.check_aim()
     network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
-    height, width, _ = inputs.load(settings, content, styles, values.protect).content.shape
+    read = inputs.load(settings, content, styles, values.protect)
+    height, width, _ = read.content.shape
     target = Output(output, (height, width), values.bits)
 
     command.import_tensorflow()
@@ -174,6 +173,7 @@ def main(argv: list[str]) -> int:
     run = how(
         settings=settings,
         weights=network,
+        read=read,
         callbacks=() if values.dry_run else watchers(),
         tile=tile,
         checkpoint=None if values.dry_run else values.checkpoint,

@@ -39,7 +39,7 @@ _RUN, _PLACES = "run.json", "iteration-" + 8 * "[0-9]"
 #: What TensorFlow's files are called there, and how it names a value in them.
 _FILES, _KEY = "descent", "{}/.ATTRIBUTES/VARIABLE_VALUE"
 #: What of an input says where it was found, and not what it is.
-_WHERE = ("path", "source", "file_sha256", "bytes")
+_WHERE = ("path", "source", "kind", "file_sha256", "bytes")
 
 
 class Checkpoint:

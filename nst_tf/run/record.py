@@ -167,7 +167,7 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is of the very work that an identity tells from others.
 
     A setting that is not in the manifest, of an older version, had the effect of its default: what
-    is added leaves all else as it was.
+    is added leaves all else as it was. A network's kind need not be told.
     """
     wanted = json.loads(json.dumps(identity))
     if "settings" in wanted:
@@ -175,6 +175,9 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
             return False
         older = {**json.loads(json.dumps(Settings(evaluations=1).asdict())), **manifest["settings"]}
         manifest = {**manifest, "settings": older}
+    weights = manifest.get("weights")
+    if "weights" in wanted and isinstance(weights, Mapping):
+        manifest = {**manifest, "weights": {"kind": wanted["weights"]["kind"], **weights}}
     return bool(wanted.items() <= manifest.items())
 
 
