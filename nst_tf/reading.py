@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, in_bytes
 
 #: Bytes that a file of pixels may have: more than any camera, scanner or painting program here
 #: makes of what may be read at all.
@@ -65,7 +65,9 @@ def read(path: str | os.PathLike[str], most: int = MOST) -> bytes:
     """
     held = size(path)
     if held > most:
-        raise FileError(f"{path} is too large: it holds {mib(held)}, and may have {mib(most)}")
+        raise FileError(
+            f"{path} is too large: it holds {in_bytes(held)}, and may have {in_bytes(most)}"
+        )
     try:
         with Path(path).open("rb") as file:
             data = file.read(held + 1)  # and no more, where the system's own files have no end
@@ -106,8 +108,3 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError, too; lists of lists of ...
         raise FileError(f"{path} is not JSON: {error}") from error
-
-
-def mib(count: int) -> str:
-    """A number of bytes for people: `512 MiB`, from 10 GiB on `12 GiB`."""
-    return f"{count >> 20} MiB" if count < 10 << 30 else f"{count >> 30} GiB"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,10 +23,12 @@ import tensorflow as tf
 
 from nst_tf import files, reading, signals
 from nst_tf.errors import DivergenceError, FileError, NSTError
+from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
 from nst_tf.recipe import presets
 from nst_tf.recipe.settings import Settings
+from nst_tf.run import outlook
 from nst_tf.run.meter import forget_peak
 from nst_tf.run.record import Step, same_work
 from nst_tf.run.transfer import Callback, StyleTransfer
@@ -126,6 +128,7 @@ class Job:
             tile=worker.engine.tile,
             engine=worker.engine.engine,
             dtype=worker.engine.dtype,
+            max_memory=worker.engine.max_memory,
             keep_snapshots=False,
             workshop=worker.workshop,
         )
@@ -148,11 +151,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Engine:
-    """How all jobs are computed: `tile`, `engine` and `dtype` as `StyleTransfer` takes them."""
+    """How all jobs are computed: `tile`, `engine` and `dtype` as `StyleTransfer` takes them, and
+    `max_memory` of all processes together."""
 
     tile: int | str = "auto"
     engine: str = "auto"
     dtype: str = "auto"
+    max_memory: int | str | None = None
 
 
 class Observer(Protocol):
@@ -259,6 +264,7 @@ class Jobs:
     def _in_several(self) -> dict[str, Manifest]:
         reports: Any = self._context.Queue()
         threads = max(1, (os.cpu_count() or 1) // self._workers)
+        room = outlook.share(self._engine.max_memory, self._workers, machine.has_gpu())
         told = (reports, self._observer.update)
         listener = threading.Thread(target=_listen, args=told, daemon=True)
         listener.start()
@@ -266,7 +272,7 @@ class Jobs:
             self._workers,
             self._context,
             _begin,
-            (self._engine, reports, self._stopping, threads),
+            (replace(self._engine, max_memory=room), reports, self._stopping, threads),
         )
         manifests: dict[str, Manifest] = {}
         try:

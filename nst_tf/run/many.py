@@ -98,7 +98,8 @@ def stylize_many(
     machine.check_tile(tile)
     machine.choose_engine(engine)
     machine.choose_dtype(dtype)
-    outlook.room(max_memory)
+    if max_memory is not None:
+        outlook.parse(max_memory)
     if _is_one(contents) or not isinstance(contents, Iterable):
         raise SettingsError(
             f"contents is {type(contents).__name__}, not several pictures: give a list of them"

@@ -32,9 +32,13 @@ class Workshop:
 
     Runs that differ in loss weights, start, step length, end or style images compile once between
     them, and a picture that stays is measured once. One run at a time: the next takes over.
+
+    Attributes:
+      held: bytes of memory by which the process has grown in the runs that it was used for.
     """
 
     def __init__(self) -> None:
+        self.held = 0
         self._key: Any = None
         self._model: Any = None
         self._objective: Any = None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nst_tf.errors import SettingsError
+from nst_tf.run.meter import resident
 from nst_tf.run.workshop import Workshop
 
 #: How many are kept while no run uses them. One holds a network and its graphs: with VGG19 and
@@ -52,6 +53,12 @@ class Workshops:
             self._idle.append((key, workshop))
             self._shorten(self._kept)
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that those hold which are not lent."""
+        with self._lock:
+            return sum(workshop.held for _, workshop in self._idle)
+
     def _shorten(self, kept: int) -> None:
         del self._idle[: max(0, len(self._idle) - kept)]
 
@@ -74,35 +81,48 @@ def clear_workshops() -> None:
     OF_PROCESS.clear()
 
 
+def idle(workshop: Workshop | None) -> int:
+    """Bytes of memory that a run may count as its own: it uses them again, or lets them go.
+
+    Args:
+      workshop: that the run was given, or None.
+    """
+    return OF_PROCESS.held + (workshop.held if isinstance(workshop, Workshop) else 0)
+
+
 class Place:
     """Where a run takes place: in the workshop that it was given, else in one of the process's.
 
     Args:
       workshop: given, or None.
       key: as `Workshops.take` has it.
+      crowded: whether the run wants the memory of idle workshops: they go before it begins.
 
     Raises:
       SettingsError: what is given is none.
     """
 
-    def __init__(self, workshop: Workshop | None, key: Any) -> None:
+    def __init__(self, workshop: Workshop | None, key: Any, crowded: bool = False) -> None:
         if workshop is not None and not isinstance(workshop, Workshop):
             raise SettingsError(f"workshop is {reprlib.repr(workshop)}: give an nst_tf.Workshop")
-        self._own, self._key = workshop, key
+        self._own, self._key, self._crowded = workshop, key, crowded
         self._lent: Workshop | None = None
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Workshop]:
         """The workshop, for as long as the outermost of such blocks; nobody else has it there."""
-        held = self._lent or self._own
-        if held is not None:
-            yield held
+        if self._lent is not None:
+            yield self._lent
             return
-        self._lent = lent = OF_PROCESS.take(self._key)
+        self._lent = lent = self._own or OF_PROCESS.take(self._key)
+        if self._crowded:
+            OF_PROCESS.clear()
+        before = resident() - lent.held
         try:
             yield lent
         finally:
             self._lent = None
+            lent.held = max(0, resident() - before)
             if self._own is not lent:
                 OF_PROCESS.give_back(self._key, lent)
 
