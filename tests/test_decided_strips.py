@@ -21,8 +21,12 @@ from nst_tf.run.transfer import StyleTransfer
 FLAGS = ["--preset=gatys2016", "--optimizer=adam", "--size=32", "--evaluations=3", "--quiet"]
 FLAGS += ["--content_layers=conv2_1", "--style_layers=conv1_1", "--weights=mini"]
 OPTIONS = {
-    **{"preset": "gatys2016", "optimizer": "adam", "size": 32, "evaluations": 3},
-    **{"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0}},
+    "preset": "gatys2016",
+    "optimizer": "adam",
+    "size": 32,
+    "evaluations": 3,
+    "content_layers": {"conv2_1": 1.0},
+    "style_layers": {"conv1_1": 1.0},
 }
 
 
@@ -110,7 +114,9 @@ def test_a_run_goes_on_with_the_strips_that_it_began_with(
             stopped.stop()
     little.undo()
     for tile in ("off", ["off"]):
-        with pytest.raises(SettingsError, match=r"is of another run: tile was \[16\], is \['off'\]"):
+        with pytest.raises(
+            SettingsError, match=r"is of another run: tile was \[16\], is \['off'\]"
+        ):
             run("stopped", tile=tile)
     resumed = run("stopped").run()
     assert resumed.manifest["tile"] == straight.manifest["tile"] == [16]

@@ -25,6 +25,7 @@ from nst_tf.recipe import choices
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent
 from nst_tf.run.descent import Progress
+from nst_tf.run.meter import Growth
 
 
 class Workshop:
@@ -34,11 +35,11 @@ class Workshop:
     them, and a picture that stays is measured once. One run at a time: the next takes over.
 
     Attributes:
-      held: bytes of memory by which the process has grown in the runs that it was used for.
+      growth: the memory that the runs left which had it as their own.
     """
 
     def __init__(self) -> None:
-        self.held = 0
+        self.growth = Growth()
         self._key: Any = None
         self._model: Any = None
         self._objective: Any = None

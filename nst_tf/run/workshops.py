@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import reprlib
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 from nst_tf.errors import SettingsError
-from nst_tf.run.meter import resident
+from nst_tf.run.meter import Growth
 from nst_tf.run.workshop import Workshop
 
 #: How many are kept while no run uses them. One holds a network and its graphs: with VGG19 and
@@ -24,10 +25,13 @@ class Workshops:
 
     Args:
       kept: how many.
+
+    Attributes:
+      growth: the memory that the runs left which had one of them.
     """
 
     def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
+        self._kept, self.growth = kept, Growth()
         # Entered again where a garbage collector ends a run that was left, in the midst of these.
         self._lock = threading.RLock()
         self._idle: list[tuple[Any, Workshop]] = []  # the one that was used last stands last
@@ -53,19 +57,14 @@ class Workshops:
             self._idle.append((key, workshop))
             self._shorten(self._kept)
 
-    @property
-    def held(self) -> int:
-        """Bytes of memory that those hold which are not lent."""
-        with self._lock:
-            return sum(workshop.held for _, workshop in self._idle)
-
     def _shorten(self, kept: int) -> None:
         del self._idle[: max(0, len(self._idle) - kept)]
 
     def clear(self) -> None:
         """Lets go of all that are not lent."""
-        with self._lock:
+        with self._lock, self.growth.counted():
             self._idle.clear()
+            gc.collect()  # graphs refer to themselves
 
 
 #: Of this process: those of the runs that are given none.
@@ -82,12 +81,13 @@ def clear_workshops() -> None:
 
 
 def idle(workshop: Workshop | None) -> int:
-    """Bytes of memory that a run may count as its own: it uses them again, or lets them go.
+    """Bytes of memory that a run may count as its own, since earlier ones left them.
 
     Args:
       workshop: that the run was given, or None.
     """
-    return OF_PROCESS.held + (workshop.held if isinstance(workshop, Workshop) else 0)
+    own = workshop.growth.idle if isinstance(workshop, Workshop) else 0
+    return OF_PROCESS.growth.idle + own
 
 
 class Place:
@@ -114,15 +114,15 @@ class Place:
         if self._lent is not None:
             yield self._lent
             return
+        growth = OF_PROCESS.growth if self._own is None else self._own.growth
         self._lent = lent = self._own or OF_PROCESS.take(self._key)
         if self._crowded:
             OF_PROCESS.clear()
-        before = resident() - lent.held
         try:
-            yield lent
+            with growth.counted():
+                yield lent
         finally:
             self._lent = None
-            lent.held = max(0, resident() - before)
             if self._own is not lent:
                 OF_PROCESS.give_back(self._key, lent)
 
