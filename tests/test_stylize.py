@@ -97,6 +97,7 @@ def test_flags_become_settings():
         "--pooling=l2 --rescale_pooling --padding=replicate --normalise "
         "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute --min_scale=0 --max_scale=0 "
         "--bounded --average=0.5 --strength=0.75 --stroke_size=1 --colours=palette "
+        "--grain=painting "
         "--structure_layers=conv3_1 --structure_weight=0.5 --laplacian_weight=2 "
         "--content_share=0.25 --rotations --mirrored --stroke_sizes=0.5,0.25"
     )
@@ -136,6 +137,7 @@ def test_flags_become_settings():
         "strength": 0.75,
         "stroke_size": 1.0,
         "colours": "palette",
+        "grain": "painting",
         "content_share": 0.25,
         "rotations": True,
         "mirrored": True,

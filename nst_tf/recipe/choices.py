@@ -24,6 +24,7 @@ ENGINES = ("auto", "keras", "direct", "winograd")  # network/engine.py: stages
 DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machine.py: choose_dtype
 INITIAL_IMAGES = ("content", "style", "blurred", "noise", "blank")  # pictures/initial.py: image
 COLOURS = ("free", "content", "matched", "palette")  # pictures/colours.py
+GRAINS = ("free", "painting")  # run/grain.py
 OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs", "pyramid")  # optimizers/
 #: Those that are written for pictures: they can keep values in [0, 1], and one trace of them serves
 #: pictures of all sizes.

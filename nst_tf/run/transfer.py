@@ -223,8 +223,12 @@ class StyleTransfer:
         Raises:
           SettingsError: nothing has been evaluated yet.
         """
-        image = finish.outcome(self._progress(), self.settings)
-        return finish.result(image, self._overlay, self.settings)
+        progress, known = self._progress(), self._track.picture
+        if known is None or known[0] is not progress:
+            image = finish.outcome(progress, self.settings)
+            known = progress, finish.result(image, self._overlay, self.settings)
+            self._track.picture = known
+        return known[1].copy()
 
     @property
     def identity(self) -> dict[str, Any]:
