@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nst_tf.errors import FileError, OutputError
+from nst_tf.errors import FileError, OutputError, in_bytes
 
 
 def check_writable(path: Path) -> None:
@@ -45,8 +45,8 @@ def check_room(path: Path, size: int) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     if disk.total and disk.free < size:  # of some networks' disks nothing is known
         raise OutputError(
-            f"cannot write {path}: it may take {size / 1e6:.1f} MB, and {disk.free / 1e6:.1f} MB "
-            "are free there: make room, or name another folder"
+            f"cannot write {path}: it may take {in_bytes(size)}, and {in_bytes(disk.free)} are "
+            "free there: make room, or name another folder"
         )
 
 

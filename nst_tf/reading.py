@@ -9,7 +9,7 @@ import re
 import stat
 from typing import Any, BinaryIO
 
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, in_bytes
 
 #: Bytes that a file of pixels may have: more than any camera, scanner or painting program here
 #: makes of what may be read at all.
@@ -79,7 +79,9 @@ def _check(path: str | os.PathLike[str], status: os.stat_result, most: int) -> N
     if kind != stat.S_IFREG:
         raise FileError(f"{path} is {_KINDS.get(kind, 'something else')}, not a file")
     if held > most:
-        raise FileError(f"{path} is too large: it holds {mib(held)}, and may have {mib(most)}")
+        raise FileError(
+            f"{path} is too large: it holds {in_bytes(held)}, and may have {in_bytes(most)}"
+        )
 
 
 def read(path: str | os.PathLike[str], most: int = MOST) -> bytes:
@@ -144,8 +146,3 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError, too; lists of lists of ...
         raise FileError(f"{path} is not JSON: {error}") from error
-
-
-def mib(count: int) -> str:
-    """A number of bytes for people: `512 MiB`, from 10 GiB on `12 GiB`."""
-    return f"{count >> 20} MiB" if count < 10 << 30 else f"{count >> 30} GiB"

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from PIL import Image
 
 import nst_tf
 from nst_tf import assets, files
-from nst_tf.apps import command
+from nst_tf.apps import command, gpus
 from nst_tf.apps.main import main
 from nst_tf.errors import FileError, OutputError
 from nst_tf.recipe import presets
@@ -162,7 +163,7 @@ def test_a_full_disk(disk, refuge, during, capsys):
     kept(refuge, capsys.readouterr().err)
     assert {path.name for path in disk.iterdir()} == {"others"}
     assert stylize(disk / "out.png") == 2  # and now it is known before
-    assert "MB are free there: make room" in capsys.readouterr().err
+    assert "are free there: make room" in capsys.readouterr().err
 
 
 def test_a_disk_that_can_only_be_read(disk, refuge, during, capsys):
@@ -293,11 +294,25 @@ def test_whatever_else_ends_a_run_its_picture_is_saved(tmp_path, during, capsys)
 
 
 @pytest.mark.parametrize(
-    ("visible", "words"),
-    [("0", "CUDA_VISIBLE_DEVICES=0 asks for one"), ("", None), ("-1", None)],
+    ("visible", "devices", "maker", "words"),
+    [
+        ("0", [], None, "CUDA_VISIBLE_DEVICES=0 asks for one"),
+        ("", ["nvidia0"], None, None),
+        ("-1", ["nvidia0"], None, None),
+        (None, ["nvidia3", "nvidiactl"], "NVIDIA", "there is one"),
+        (None, ["nvidiactl", "kfd"], "AMD", None),
+        (None, ["null"], None, None),
+    ],
 )
-def test_a_gpu_that_is_not_there(monkeypatch, visible, words):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+def test_a_gpu_that_is_not_there(monkeypatch, tmp_path, visible, devices, maker, words):
+    for name in devices:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(gpus, "_DEVICES", tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus.maker() == maker
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
     line = command.missing_gpu()
     assert line is None if words is None else line is not None and words in line

@@ -112,7 +112,7 @@ def test_memory_that_is_not_there(monkeypatch, tmp_path):
     images.save(np.zeros((40, 50, 3)), tmp_path / "a.png")
     monkeypatch.setattr(memory_at_hand, "available", lambda: 2000)
     for picture in (tmp_path / "a.png", Image.new("RGB", (9, 99))):
-        with pytest.raises(PictureError, match="of memory, and 0 MiB are left"):
+        with pytest.raises(PictureError, match="of memory, and 2 KiB are at hand"):
             images.load(picture)
     monkeypatch.setattr(memory_at_hand, "available", lambda: GIB)
     for picture in (tmp_path / "a.png", np.zeros((40, 50, 3))):

@@ -14,7 +14,7 @@ from PIL import Image
 from test_locks import held
 
 from nst_tf import assets
-from nst_tf.errors import FileError, NSTError, OutputError, PictureError
+from nst_tf.errors import FileError, NSTError, OutputError, PictureError, SettingsError
 from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
@@ -493,6 +493,16 @@ def test_a_folder_that_cannot_be_is_one_line(plan, make, tmp_path):
     with pytest.raises(FileError, match="is no folder") as caught:
         make(plan(values=("1",)), tmp_path / "file" / "below").run()
     assert not isinstance(caught.value, PictureError) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_all_may_take_is_shared(plan, make, tmp_path, workers):
+    jobs = make(
+        plan(values=("1", "2")), tmp_path, engine=Engine(max_memory="4MiB"), workers=workers
+    )
+    said = "4MiB" if workers == 1 else "2 MiB"
+    with pytest.raises(SettingsError, match=f"max_memory is {said}: no size fits"):
+        jobs.run()
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from typing import TextIO
 from absl import flags
 
 from nst_tf import signals
+from nst_tf.apps import gpus
 from nst_tf.errors import NSTError, one_line
 
 #: Exit code for wrong usage or input, as usual.
@@ -51,18 +52,13 @@ def import_tensorflow() -> None:
 
 def missing_gpu() -> str | None:
     """A line for people where a GPU is asked for, or there is one, and TensorFlow sees none."""
-    asked, there = os.environ.get("CUDA_VISIBLE_DEVICES"), os.path.exists("/dev/nvidia0")
-    if asked in ("", "-1") or not (asked or there):
-        return None
-    import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU"):
-        return None
-    why = f"CUDA_VISIBLE_DEVICES={asked} asks for one" if asked else "there is one"
-    return (
-        f"no GPU: {why}, but TensorFlow sees none (pip install 'tensorflow[and-cuda]' brings "
-        "NVIDIA's libraries); it all runs on the processor"
-    )
+    def seen() -> bool:
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+
+    return gpus.missing(seen)
 
 
 @contextlib.contextmanager

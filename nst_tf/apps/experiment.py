@@ -97,6 +97,7 @@ def main(argv: list[str]) -> int:
     if plan is None and values.logdir:
         raise command.UsageError(f"{name} knows no --logdir: leave it out")
     tile = run_flags.tile(values)
+    run_flags.check_max_memory(values)
     for picture in (content, *styles):
         images.load(picture, values.size or None)  # what cannot be read is found out at once
     source = presets.network(values.preset or presets.PUBLISHED, values.weights)
@@ -137,7 +138,9 @@ def main(argv: list[str]) -> int:
     dtype = machine.choose_dtype(values.dtype)
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
     with JobsBar(jobs, shown=not values.quiet) as bar:
-        how = Engine(tile, engine, dtype, checkpoint_every=values.checkpoint_every)
+        how = Engine(
+            tile, engine, dtype, values.max_memory, checkpoint_every=values.checkpoint_every
+        )
         running = Jobs(jobs, how, values.workers, bar)
         with signals.stopping(running.stop) as stop:
             manifests = running.run()

@@ -159,6 +159,8 @@ def _protocol(values: flags.FlagValues) -> int:
         values.protocol, values.pictures, values.contents, values.styles, values["size"].value
     )
     results = [_named(part) for part in values.results]
+    tile = run_flags.tile(values)
+    run_flags.check_max_memory(values)
     files.make_folder(Path(values.out))
     command.import_tensorflow()
     run_flags.determine(values)
@@ -186,8 +188,13 @@ def _protocol(values: flags.FlagValues) -> int:
         flush=True,
     )
     with JobsBar(paintings, shown=not values.quiet) as bar:
-        tile = run_flags.tile(values)
-        how = Engine(tile, engine, dtype, checkpoint_every=values.checkpoint_every)
+        how = Engine(
+            tile,
+            engine,
+            dtype,
+            values.max_memory,
+            checkpoint_every=values.checkpoint_every,
+        )
         painting = Jobs(paintings, how, values.workers, bar, keep_going=True)
         with signals.stopping(painting.stop) as stop:
             done = painting.run()

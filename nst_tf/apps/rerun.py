@@ -52,6 +52,7 @@ def define_flags() -> flags.FlagValues:
         "the places that OUT.json says.",
         flag_values=values,
     )
+    run_flags.define_max_memory(values)
     run_flags.define_deterministic(values)
     flags.DEFINE_boolean("quiet", False, "No progress bar.", flag_values=values)
     return values
@@ -61,6 +62,7 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, USAGE, argv, required=1, most=1)
+    run_flags.check_max_memory(values)
     path, folder = Path(arguments[0]), Path(values.inputs) if values.inputs else None
     manifest = Manifest.read(path, folder)
     found = manifest.files()
@@ -116,9 +118,10 @@ def _run(
         settings=settings,
         weights=weights,
         callbacks=[*Watchers(bar=not values.quiet)(), stop_where_it_was],
-        tile=manifest.told.get("tile", "auto"),
+        tile=manifest.tile,
         engine=manifest.told["engine"],
         dtype=manifest.told["dtype"],
+        max_memory=values.max_memory,
         keep_snapshots=False,
     )
     with signals.stopping(run.stop, lambda: bool(run.history)) as stop:

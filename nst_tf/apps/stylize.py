@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,9 @@ import numpy as np
 from absl import flags
 
 from nst_tf import files, locks, signals
-from nst_tf.apps import command, run_flags
+from nst_tf.apps import command, gpus, run_flags
 from nst_tf.classical import methods as classical
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, in_bytes
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
@@ -75,12 +74,6 @@ def define_flags() -> flags.FlagValues:
         "The ICC profile of a printer and paper, RGB or CMYK: also write how the print will look, "
         "to OUT's name with -proof.png, and say what share of the pixels has colours that the "
         "printer has not.",
-    )
-    text(
-        "max_memory",
-        None,
-        "What the process may take of memory, such as 6GiB; without it, four fifths of what is at "
-        "hand. A picture that takes more is measured strip by strip (--tile=auto) or refused.",
     )
     flags.DEFINE_boolean(
         "dry_run",
@@ -218,7 +211,6 @@ def _refuse_early(
 ) -> None:
     """Refuses what memory cannot hold before TensorFlow is loaded: by the engine and type that take
     the least, where they are not given."""
-    devices = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev").glob("kfd")]
     outlook.check_early(
         settings,
         content,
@@ -227,7 +219,7 @@ def _refuse_early(
         tile=run_flags.tile(values),
         engine="keras" if values.engine == "auto" else values.engine,
         dtype="mixed_bfloat16" if values.dtype == "auto" else values.dtype,
-        within=outlook.room(values.max_memory, bool(devices) or sys.platform == "darwin"),
+        within=outlook.room(values.max_memory, gpu=gpus.maker() is not None),
     )
 
 
@@ -249,10 +241,10 @@ def _foresee(run: Any, how: Callable[..., Any]) -> int:
 
 def _memory_line(foreseen: outlook.Outlook) -> str:
     """What a run takes of what it may, and how."""
-    of = f"about {outlook.gib(foreseen.peak)} of {outlook.gib(foreseen.room)}"
+    of = f"about {in_bytes(foreseen.peak)} of {in_bytes(foreseen.room)}"
     if foreseen.tile is None:
         return f"memory: {of}"
-    whole = outlook.gib(foreseen.whole)
+    whole = in_bytes(foreseen.whole)
     return f"memory: {of}, strip by strip (tile={foreseen.tile}); as a whole {whole}"
 
 

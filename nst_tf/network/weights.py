@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nst_tf import assets, reading
-from nst_tf.errors import FileError, WeightsError
+from nst_tf.errors import FileError, WeightsError, in_bytes
 from nst_tf.recipe import layers
 
 #: Names the weights to use where the caller names none.
@@ -339,7 +339,7 @@ def _read_h5(file: BinaryIO) -> dict[str, np.ndarray]:
 
 def _check_unpacked(count: int) -> None:
     if count > _MOST:
-        raise WeightsError(f"is no VGG19: its layers unpack to {reading.mib(count)}")
+        raise WeightsError(f"is no VGG19: its layers unpack to {in_bytes(count)}")
 
 
 def _recognise(

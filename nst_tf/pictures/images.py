@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from nst_tf import files, reading
-from nst_tf.errors import FileError, PictureError
+from nst_tf.errors import FileError, PictureError, in_bytes
 from nst_tf.pictures import encoded
 from nst_tf.recipe import sizes
 
@@ -117,7 +117,7 @@ def held(picture: Picture) -> Picture:
             data += piece
             if len(data) > reading.MOST:
                 raise PictureError(
-                    f"{name} gives more than {reading.mib(reading.MOST)}: no picture's file does"
+                    f"{name} gives more than {in_bytes(reading.MOST)}: no picture's file does"
                 )
     except (OSError, ValueError) as error:  # such as one that is closed
         raise PictureError(f"cannot read {name}: {error}") from error

@@ -18,6 +18,7 @@ from nst_tf import reading
 from nst_tf.errors import FileError, SettingsError, WeightsError
 from nst_tf.pictures import initial
 from nst_tf.pictures.masks import Masked
+from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.settings import Settings
 
 #: Kinds of weights that are loaded by their names (`weights.Weights.kind`).
@@ -118,6 +119,13 @@ class Manifest:
         told = self.told.get("result_sha256")
         return told if isinstance(told, str) and re.fullmatch("[0-9a-f]{64}", told) else None
 
+    @property
+    def tile(self) -> Tile:
+        """How much of the picture was in the works at a time, as `StyleTransfer` takes it: that of
+        each stage; `auto` of an older version, which wrote no more than what was asked for."""
+        tile: Tile = self.told.get("tile", "auto")
+        return tile
+
     def ended(self, iteration: int) -> bool:
         """Whether the run was stopped after this iteration, before its own end."""
         return bool(self.told["stopped"] == "interrupted" and iteration >= self.told["iterations"])
@@ -195,6 +203,9 @@ class Manifest:
         from nst_tf.run import computer
 
         made, differing = now["result_sha256"], computer.differences(self.told, now)
+        if self.method is None and self.tile == "auto":
+            strips = ", ".join(map(str, now["tile"]))
+            differing.append(f"strips as memory allowed, not written down, now {strips}")
         there = [f"  {line}" for line in differing]
         if self.sha256 is None:
             return [f"nothing to compare with: {self.path}, of an older version, has no hash"]

@@ -28,8 +28,10 @@ import tensorflow as tf
 from PIL import Image
 
 from nst_tf import files, locks, reading
-from nst_tf.errors import CheckpointError, DamagedError, FileError, SettingsError
+from nst_tf.errors import CheckpointError, DamagedError, FileError, NSTError, SettingsError
 from nst_tf.pictures import images
+from nst_tf.recipe import choices
+from nst_tf.recipe.choices import Tile
 from nst_tf.run.descent import Counts
 from nst_tf.run.track import Track
 from nst_tf.version import __version__
@@ -70,6 +72,25 @@ class Checkpoint:
         self._now: _Now | None = None
         self._kept: list[Path] = []  # those that are known to be sound, the last one last
         self._last = time.monotonic()
+
+    @staticmethod
+    def tile(folder: str | os.PathLike[str], stages: int) -> Tile | None:
+        """The strips of the run that a folder has a checkpoint of, for one that is to go on with
+        it: other memory at hand would have it choose others.
+
+        Args:
+          folder: as for `Checkpoint`.
+          stages: how many the run has.
+
+        Returns:
+          What `StyleTransfer` takes as tile; None where there is no such checkpoint, or none that
+          can be read, or that is of as many stages: `Checkpoint` says what is wrong with it.
+        """
+        try:
+            tile = choices.check_tile(reading.read_json(Path(folder) / _RUN)["tile"])
+        except (NSTError, TypeError, KeyError):
+            return None
+        return tile if isinstance(tile, list) and len(tile) == stages else None
 
     @property
     def iteration(self) -> int | None:

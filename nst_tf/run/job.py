@@ -108,6 +108,7 @@ class Job:
             tile=worker.engine.tile,
             engine=worker.engine.engine,
             dtype=worker.engine.dtype,
+            max_memory=worker.engine.max_memory,
             keep_snapshots=False,
             checkpoint=None if self.watchers.see_all else self.aside,
             checkpoint_every=worker.engine.checkpoint_every,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,8 +23,10 @@ import tensorflow as tf
 
 from nst_tf import files, locks, reading, signals
 from nst_tf.errors import FileError, NSTError, OutputError
+from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
+from nst_tf.run import outlook
 from nst_tf.run.meter import forget_peak
 from nst_tf.run.record import same_work
 from nst_tf.run.workshop import Workshop
@@ -62,11 +64,12 @@ class Work(Protocol):
 @dataclass(frozen=True)
 class Engine:
     """How all jobs are computed: `tile`, `engine`, `dtype` and `checkpoint_every`, as
-    `StyleTransfer` takes them."""
+    `StyleTransfer` takes them, and `max_memory` of all processes together."""
 
     tile: int | str = "auto"
     engine: str = "auto"
     dtype: str = "auto"
+    max_memory: int | str | None = None
     checkpoint_every: float = 60.0
 
 
@@ -179,6 +182,7 @@ class Jobs:
     def _in_several(self) -> dict[str, Manifest]:
         reports: Any = self._context.Queue()
         threads = max(1, (os.cpu_count() or 1) // self._workers)
+        room = outlook.share(self._engine.max_memory, self._workers, machine.has_gpu())
         told = (reports, self._observer.update)
         listener = threading.Thread(target=_listen, args=told, daemon=True)
         listener.start()
@@ -186,7 +190,7 @@ class Jobs:
             self._workers,
             self._context,
             _begin,
-            (self._engine, reports, self._stopping, threads),
+            (replace(self._engine, max_memory=room), reports, self._stopping, threads),
         )
         manifests: dict[str, Manifest] = {}
         try:

@@ -105,7 +105,8 @@ def stylize_many(
     machine.check_tile(tile)
     machine.choose_engine(engine)
     machine.choose_dtype(dtype)
-    outlook.room(max_memory)
+    if max_memory is not None:
+        outlook.parse(max_memory)
     aside = None if checkpoints is None else checkpoint.checked(checkpoints, checkpoint_every)[0]
     if _is_one(contents) or not isinstance(contents, Iterable):
         raise SettingsError(

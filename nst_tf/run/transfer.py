@@ -24,9 +24,10 @@ from nst_tf.network.weights import Weights
 from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe import presets
+from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import finish, inputs, outlook, record, schedule
+from nst_tf.run import finish, inputs, outlook, record, schedule, workshops
 from nst_tf.run.checkpoint import Checkpoint
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
@@ -80,7 +81,8 @@ class StyleTransfer:
       terms: of the loss, beside the recipe's: each an `nst_tf.Term`, or a function of the image
         (`own_terms.Term` says which).
       tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
-        or a number of pixels (`outlook.tile_for`).
+        or a number of pixels (`outlook.tile_for`); a list of the latter, one a stage, as `auto`
+        decided them before (a manifest's `tile`), for the same bytes.
       engine: how the network is computed, for the same result: one of `choices.ENGINES`.
       dtype: what it is computed in: one of `choices.DTYPES`. Losses and image are float32 always.
       max_memory: that the process may take, `6GiB`; None for four fifths of what is at hand.
@@ -121,7 +123,7 @@ class StyleTransfer:
         weights: str | os.PathLike[str] | Weights | None = None,
         callbacks: Sequence[Callback | Callable[[Step], Any]] = (),
         terms: Sequence[Term | Callable[[tf.Tensor], tf.Tensor]] = (),
-        tile: int | str = "auto",
+        tile: Tile = "auto",
         engine: str = "auto",
         dtype: str = "auto",
         max_memory: int | str | None = None,
@@ -143,7 +145,7 @@ class StyleTransfer:
             "engine": self.engine,
             "dtype": self.dtype,
             "tile": machine.check_tile(tile),
-            "within": outlook.room(max_memory, machine.has_gpu()),
+            "within": outlook.room(max_memory, machine.has_gpu(), workshops.idle(workshop)),
         }
         if stages is None:
             outlook.check_early(settings, content, style, network, **how)
@@ -153,6 +155,8 @@ class StyleTransfer:
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self.weights = weights_module.load(network, seed=settings.seed)
         self._callbacks = watching
+        if checkpoint is not None and how["tile"] == "auto":
+            how["tile"] = Checkpoint.tile(checkpoint, len(self.stages)) or "auto"
         self._course = Course(
             settings,
             self._inputs,
@@ -166,7 +170,7 @@ class StyleTransfer:
         self.checkpoint: Checkpoint | None = None
         if checkpoint is not None:
             self.checkpoint = Checkpoint(checkpoint, checkpoint_every, self._course.whole_identity)
-        self._place = Place(workshop, self._course.key)
+        self._place = Place(workshop, self._course.key, self.outlook.crowded)
         self._track = Track()
 
     def build_objective(
@@ -277,7 +281,7 @@ class StyleTransfer:
             track.stopped,
             dict(track.snapshots),
             record.manifest(
-                {**self.identity, "tile": self._course.tile},
+                {**self.identity, "tile": self._course.tiles},
                 best,
                 list(track.history),
                 track.spent,
@@ -358,7 +362,7 @@ def stylize(
     weights: str | os.PathLike[str] | Weights | None = None,
     callbacks: Sequence[Callback | Callable[[Step], Any]] = (),
     terms: Sequence[Term | Callable[[tf.Tensor], tf.Tensor]] = (),
-    tile: int | str = "auto",
+    tile: Tile = "auto",
     engine: str = "auto",
     dtype: str = "auto",
     max_memory: int | str | None = None,
