@@ -40,6 +40,19 @@ class FileError(NSTError):
     """A file or folder that cannot be read or written."""
 
 
+class OutputError(FileError):
+    """A file or folder that cannot be written: no room, no permission, or another run has it. What
+    else would be written there could not be, either."""
+
+
+class CheckpointError(SettingsError):
+    """A checkpoint that is of another run."""
+
+
+class DamagedError(FileError):
+    """A checkpoint of which nothing can be read."""
+
+
 class PictureError(FileError):
     """A picture that cannot be read or written."""
 

@@ -27,6 +27,14 @@ def test_processor_time_is_that_of_the_process():
     assert used == pytest.approx(0.1, abs=0.05)
 
 
+def test_what_a_part_before_took_is_counted():
+    meter = Meter(100.0, {"cpu_seconds": 50.0, "peak_memory": 1 << 60})
+    assert 100 <= meter.seconds < 110
+    spent = meter.spent()
+    assert 50 <= spent["cpu_seconds"] < 60
+    assert spent["peak_memory"] in (1 << 60, None)
+
+
 def test_peak_memory_is_that_of_the_time_since_it_was_forgotten():
     """What was taken and given back before does not count; what was, since then, does."""
     np.ones(400 << 17).sum()  # 400 MiB

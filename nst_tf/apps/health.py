@@ -32,7 +32,7 @@ PACKAGES = ("h5py", "numpy", "pillow", "tifffile", "tqdm", "absl-py", "typing_ex
 #: The extras of the package: what each is for, and the modules that must be there for it.
 EXTRAS = {
     "plot": ("nst-tf plot", ("matplotlib",)),
-    "film": ("--film", ("av",)),
+    "film": ("--film", ("av", "matplotlib")),
     "tensorboard": ("--logdir", ("tensorboard",)),
     "experiments": ("nst-tf experiment", ("matplotlib", "av", "jinja2")),
     "classical": ("--method=...", ("scipy",)),

@@ -105,6 +105,17 @@ def check_max_memory(values: flags.FlagValues) -> None:
         outlook.parse(values.max_memory)
 
 
+def define_checkpoint_every(values: flags.FlagValues) -> None:
+    """Defines --checkpoint_every."""
+    flags.DEFINE_float(
+        "checkpoint_every",
+        60.0,
+        "Seconds from one checkpoint of a run to the next; its last step is kept in any case.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+
+
 def define_deterministic(values: flags.FlagValues) -> None:
     """Defines --deterministic, for `determine`."""
     flags.DEFINE_boolean(

@@ -93,6 +93,12 @@ def check_optimizer(value: str, bounded: bool = False) -> None:
         )
 
 
+def check_padding(padding: str, style_loss: object) -> None:
+    """Raises SettingsError where a style loss cannot be had with a padding."""
+    if style_loss == NEIGHBOURS and padding == "mirror":
+        raise SettingsError(f"style_loss={NEIGHBOURS} knows no padding=mirror: use replicate")
+
+
 def parse_addon(value: str) -> tuple[str, str | None]:
     """Reads `tfa.NAME` or `tfa.Lookahead(INNER)`, INNER being `adam` or another `tfa.NAME`.
 

@@ -280,6 +280,7 @@ class Settings:
                 objects.check_statistic(value, choices.STYLE_LOSSES)
             elif field.metadata.get("choices"):
                 choices.check(field.name, value, field.metadata["choices"])
+        choices.check_padding(self.padding, self.style_loss)
         if isinstance(self.optimizer, str):
             choices.check_optimizer(self.optimizer, self.bounded)
         else:
@@ -352,9 +353,8 @@ class Settings:
     def replace(self, **fields: Unpack[Changes]) -> Settings:
         """These settings with some fields changed.
 
-        Where the optimizer changes and no learning rate is given, the new optimizer's own holds;
-        and bounds only where it knows them, unless they are given, too.
-        Where one of `iterations` and `evaluations` is given, it alone ends the run.
+        Where the optimizer changes, the new one's own learning rate holds, and bounds only where it
+        knows them, unless given. One of `iterations` and `evaluations` that is given alone ends it.
 
         Raises:
           SettingsError: a field is unknown or its value cannot be used.

@@ -7,6 +7,7 @@ the one that stands beside the name, and nothing is written where it says.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +21,13 @@ from nst_tf.pictures.masks import Masked
 from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.settings import Settings
 
-#: How the sources of weights begin that are no files (`weights.Weights.source`), by their names.
-_NETWORKS = {"mini (": "mini", "imagenet (": "imagenet", "random (": "random"}
+#: Kinds of weights that are loaded by their names (`weights.Weights.kind`).
+_NAMED = ("imagenet", "mini", "random")
+#: The sources of these, whose first word is the kind, in manifests of before kinds were told.
+_SOURCES = re.compile(
+    r"imagenet \(keras\.applications\)|mini \(built in, distilled from VGG19\)"
+    r"|random \(He normal, seed \d+\)"
+)
 
 
 class Files(NamedTuple):
@@ -173,10 +179,12 @@ class Manifest:
         """
         told = self.told["weights"]
         source = str(told.get("source"))
-        for begin, name in _NETWORKS.items():
-            if source.startswith(begin):
-                return name
-        return self._found({"path": source, "sha256": told.get("file_sha256")}, "the network")
+        known = source.partition(" ")[0] if _SOURCES.fullmatch(source) else None
+        kind = told.get("kind", known)
+        if kind in _NAMED:
+            return str(kind)
+        found = self._found({"path": source, "sha256": told.get("file_sha256")}, "the network")
+        return os.path.abspath(found)  # which is the name of none, as `mini` would be
 
     def check_network(self, sha256: str) -> None:
         """Raises WeightsError where a network's numbers have another hash than the run's."""

@@ -124,11 +124,7 @@ class Course:
             "engine": self.engine,
             "dtype": self.dtype,
             **self.inputs.identity,
-            "weights": {
-                "source": self.weights.source,
-                "sha256": self.weights.sha256,
-                "file_sha256": self.weights.file_sha256,
-            },
+            "weights": self.weights.identity,
             **({"terms": own_terms.identity(self.terms)} if self.terms else {}),
         }
 

@@ -36,9 +36,10 @@ class Meter:
         """What was taken.
 
         Returns:
-          `cpu_seconds`, of all threads of this process since the meter was made; `peak_memory`, the
-          largest resident size of the process in bytes, since it began or since `forget_peak`, None
-          where the system does not tell it.
+          `cpu_seconds`, of all threads of this process since the meter was made, and of the part
+          before; `peak_memory`, the largest resident size in bytes of this process, since it began
+          or since `forget_peak`, and of the one of the part before, None where the system does not
+          tell it.
         """
         cpu = round(time.process_time() - self._cpu_began, 4)
         peak = _peak()

@@ -32,7 +32,7 @@ from nst_tf.run.checkpoint import Checkpoint
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
 from nst_tf.run.given import as_callbacks
-from nst_tf.run.inputs import Style
+from nst_tf.run.inputs import Inputs, Style
 from nst_tf.run.meter import Meter
 from nst_tf.run.record import Result, Step
 from nst_tf.run.schedule import Schedule, Stage
@@ -94,6 +94,7 @@ class StyleTransfer:
       checkpoint_every: seconds between two that are kept; the last step is kept in any case.
       workshop: where it compiles, for runs that follow each other; None for one of the process's,
         of which runs in several threads each have their own (`workshops.clear_workshops`).
+      read: what `inputs.load` has made of these pictures for these settings; None to read them.
       **overrides: fields of `Settings`. The optimizer may be one of Keras, the style loss a
         statistic (`statistics.Statistic`), the initial image a picture.
 
@@ -131,6 +132,7 @@ class StyleTransfer:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         workshop: Workshop | None = None,
+        read: Inputs | None = None,
         **overrides: Unpack[Overrides],
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
@@ -147,7 +149,7 @@ class StyleTransfer:
         }
         if stages is None:
             outlook.check_early(settings, content, style, network, **how)
-        self._inputs = inputs.load(settings, content, style, protect)
+        self._inputs = read or inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
@@ -296,8 +298,7 @@ class StyleTransfer:
         with contextlib.ExitStack() as ending:
             workshop = ending.enter_context(self._place.open())
             if self.checkpoint:
-                self.checkpoint.take_up(track)
-                ending.callback(self.checkpoint.keep)
+                ending.enter_context(self.checkpoint.open(track))
             for callback in self._callbacks:
                 callback.on_begin(self)
                 ending.callback(callback.on_end, self)
@@ -323,20 +324,32 @@ class StyleTransfer:
         return self._track.progress
 
     def _totals(self, progress: Progress) -> tuple[float, float | None]:
-        """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite."""
+        """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite.
+
+        Where they cannot be measured, as in too little memory, the first is the best iterate's, and
+        the second None: the picture is there all the same.
+        """
         known = self._track.totals
         if known is None or known[0] is not progress:
-            image = self._overlay(finish.outcome(progress, self.settings))
-            best = images.resize(self.best, *image.shape[1:3])[np.newaxis]
-            pixels = images.to_uint8(np.asarray(best)) / np.float32(255)
-            stage = self._track.stage or self.stages[-1]
-            with self._place.open() as workshop:
-                objective = self._course.objective(workshop, stage, self._track.start)
-                total = objective(image).loss if self.settings.average else progress.best.loss
-                saved = float(objective(tf.constant(pixels)).loss)
-            known = progress, (float(total), saved if math.isfinite(saved) else None)
+            try:
+                known = progress, self._measured(progress)
+            except (MemoryError, tf.errors.OpError) as error:
+                reason = type(error).__name__
+                warnings.warn(f"the result's loss cannot be measured: {reason}", stacklevel=3)
+                return float(progress.best.loss), None
             self._track.totals = known
         return known[1]
+
+    def _measured(self, progress: Progress) -> tuple[float, float | None]:
+        image = self._overlay(finish.outcome(progress, self.settings))
+        best = images.resize(self.best, *image.shape[1:3])[np.newaxis]
+        pixels = images.to_uint8(np.asarray(best)) / np.float32(255)
+        stage = self._track.stage or self.stages[-1]
+        with self._place.open() as workshop:
+            objective = self._course.objective(workshop, stage, self._track.start)
+            total = objective(image).loss if self.settings.average else progress.best.loss
+            saved = float(objective(tf.constant(pixels)).loss)
+        return float(total), saved if math.isfinite(saved) else None
 
 
 def stylize(
