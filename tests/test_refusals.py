@@ -64,7 +64,6 @@ LINES = {
     "experiment": (["experiment", "ratio", "missing.jpg", "painting.png", "--out=e"], "missing"),
     "export": (["export", "--out=m", "--weights=missing.h5"], "no weights file missing.h5"),
     "judge": (["judge", "missing.jpg", "painting.png", "photo.png"], "cannot read missing.jpg"),
-    "judged file": (["judge", "photo.png", "painting.png", "text.png"], "not a picture"),
     "memory": ([*GOOD, "--max_memory=much"], "max_memory is 'much'"),
     "of a grid": (
         ["experiment", "ratio", "photo.png", "painting.png", "--out=e", "--max_memory=much"],
@@ -74,6 +73,7 @@ LINES = {
         ["judge", "--protocol=small", "--methods=gatys2016", "--out=j", "--max_memory=0"],
         "max_memory is '0'",
     ),
+    "judged file": (["judge", "photo.png", "painting.png", "text.png"], "not a picture"),
     "judged": (["judge", "photo.png", "painting.png", "missing.png"], "none of the results"),
 }
 

@@ -138,9 +138,7 @@ def main(argv: list[str]) -> int:
     dtype = machine.choose_dtype(values.dtype)
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
     with JobsBar(jobs, shown=not values.quiet) as bar:
-        how = Engine(
-            tile, engine, dtype, values.max_memory, checkpoint_every=values.checkpoint_every
-        )
+        how = Engine(tile, engine, dtype, values.checkpoint_every, values.max_memory)
         running = Jobs(jobs, how, values.workers, bar)
         with signals.stopping(running.stop) as stop:
             manifests = running.run()

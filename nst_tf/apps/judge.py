@@ -188,13 +188,7 @@ def _protocol(values: flags.FlagValues) -> int:
         flush=True,
     )
     with JobsBar(paintings, shown=not values.quiet) as bar:
-        how = Engine(
-            tile,
-            engine,
-            dtype,
-            values.max_memory,
-            checkpoint_every=values.checkpoint_every,
-        )
+        how = Engine(tile, engine, dtype, values.checkpoint_every, values.max_memory)
         painting = Jobs(paintings, how, values.workers, bar, keep_going=True)
         with signals.stopping(painting.stop) as stop:
             done = painting.run()

@@ -87,17 +87,6 @@ def define_engine(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean("quiet", False, "No progress bar.", flag_values=values)
 
 
-def define_checkpoint_every(values: flags.FlagValues) -> None:
-    """Defines --checkpoint_every."""
-    flags.DEFINE_float(
-        "checkpoint_every",
-        60.0,
-        "Seconds from one checkpoint of a run to the next; its last step is kept in any case.",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-
-
 def define_max_memory(values: flags.FlagValues) -> None:
     """Defines --max_memory, for `check_max_memory`."""
     flags.DEFINE_string(
@@ -114,6 +103,17 @@ def check_max_memory(values: flags.FlagValues) -> None:
     """Raises SettingsError where --max_memory is none: before any work is done."""
     if values.max_memory is not None:
         outlook.parse(values.max_memory)
+
+
+def define_checkpoint_every(values: flags.FlagValues) -> None:
+    """Defines --checkpoint_every."""
+    flags.DEFINE_float(
+        "checkpoint_every",
+        60.0,
+        "Seconds from one checkpoint of a run to the next; its last step is kept in any case.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
 
 
 def define_deterministic(values: flags.FlagValues) -> None:

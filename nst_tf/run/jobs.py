@@ -63,14 +63,14 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Engine:
-    """How all jobs are computed: `tile`, `engine`, `dtype` and `checkpoint_every`, as
+    """How all jobs are computed: `tile`, `engine`, `dtype` and `checkpoint_every` as
     `StyleTransfer` takes them, and `max_memory` of all processes together."""
 
     tile: int | str = "auto"
     engine: str = "auto"
     dtype: str = "auto"
-    max_memory: int | str | None = None
     checkpoint_every: float = 60.0
+    max_memory: int | str | None = None
 
 
 class Observer(Protocol):
