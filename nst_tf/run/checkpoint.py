@@ -66,31 +66,33 @@ class Checkpoint:
         self, folder: str | os.PathLike[str], every: float, identity: Mapping[str, Any]
     ) -> None:
         self.folder, self._every = checked(folder, every)
-        about = {"nst_tf": __version__, "tensorflow": tf.__version__, **identity}
-        self._identity: dict[str, Any] = json.loads(json.dumps(about))
+        self._identity = _about(identity)
         self._check()
         self._now: _Now | None = None
         self._kept: list[Path] = []  # those that are known to be sound, the last one last
         self._last = time.monotonic()
 
     @staticmethod
-    def tile(folder: str | os.PathLike[str], stages: int) -> Tile | None:
+    def tile(folder: str | os.PathLike[str], identity: Mapping[str, Any]) -> Tile | None:
         """The strips of the run that a folder has a checkpoint of, for one that is to go on with
         it: other memory at hand would have it choose others.
 
         Args:
           folder: as for `Checkpoint`.
-          stages: how many the run has.
+          identity: likewise, but for the `tile`.
 
         Returns:
           What `StyleTransfer` takes as tile; None where there is no such checkpoint, or none that
-          can be read, or that is of as many stages: `Checkpoint` says what is wrong with it.
+          can be read, or one of another run: `Checkpoint` says what is wrong with it.
         """
         try:
-            tile = choices.check_tile(reading.read_json(Path(folder) / _RUN)["tile"])
-        except (NSTError, TypeError, KeyError):
+            told = dict(reading.read_json(Path(folder) / _RUN))
+            tile = choices.check_tile(told.pop("tile"))
+            same = dict(_told(told)) == dict(_told(_about(identity)))
+        except (NSTError, TypeError, ValueError, KeyError):
             return None
-        return tile if isinstance(tile, list) and len(tile) == stages else None
+        one_each = isinstance(tile, list) and len(tile) == len(identity["stages"])
+        return tile if same and one_each else None
 
     @property
     def iteration(self) -> int | None:
@@ -320,6 +322,13 @@ def _sync(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _about(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its run, as it is read again."""
+    about = {"nst_tf": __version__, "tensorflow": tf.__version__, **identity}
+    told: dict[str, Any] = json.loads(json.dumps(about))
+    return told
 
 
 def _iteration(place: Path) -> int:

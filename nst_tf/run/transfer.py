@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,9 +156,7 @@ class StyleTransfer:
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self.weights = weights_module.load(network, seed=settings.seed)
         self._callbacks = watching
-        if checkpoint is not None and how["tile"] == "auto":
-            how["tile"] = Checkpoint.tile(checkpoint, len(self.stages)) or "auto"
-        self._course = Course(
+        course = Course(
             settings,
             self._inputs,
             self.weights,
@@ -165,7 +164,10 @@ class StyleTransfer:
             terms=self._terms,
             **how,
         )
-        self.outlook = self._course.foreseen()
+        if checkpoint is not None and course.tile == "auto":
+            begun = Checkpoint.tile(checkpoint, course.staged_identity)
+            course = replace(course, tile=begun or "auto")
+        self._course, self.outlook = course, course.foreseen()
         self._keep_snapshots = keep_snapshots
         self.checkpoint: Checkpoint | None = None
         if checkpoint is not None:
