@@ -58,7 +58,7 @@ def test_it_is_decided_for_each_stage_and_said_again():
     assert [one.tile for one in decided] == [None, 256]
     again = outlook.decide(["off", 256], [small, large], Room(1 << 40, 0))
     assert [one.tile for one in again] == [None, 256]
-    with pytest.raises(SettingsError, match="of 1 stages, and the run has 2"):
+    with pytest.raises(SettingsError, match="tile is a list of 1, one a stage, and the run has 2"):
         outlook.decide(["off"], [small, large], within)
 
 

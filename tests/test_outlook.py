@@ -72,11 +72,18 @@ def test_sizes_are_read(text, size):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "much", "-1GiB", "0", 0, True, "6 bits", "1e9", None, "GiB", "9" * 400]
+    "text",
+    [
+        *("", "much", "-1GiB", "0", 0, True, "6 bits", "1e9", None, "GiB", "9" * 400),
+        *(pytest.param(number, id="huge") for number in (10**400, 10**5000, -(10**5000))),
+    ],
 )
 def test_others_are_refused(text):
     with pytest.raises(SettingsError, match=r"max_memory is .*6GiB"):
         outlook.parse(text)
+    if text is not None:
+        with pytest.raises(SettingsError, match="max_memory is "):
+            outlook.room(text)
 
 
 @pytest.mark.parametrize("preset", ["gatys2016", "crisp", "neighbours", "draft"])
@@ -155,6 +162,7 @@ def test_processes_share_what_is_there(monkeypatch):
     [
         *((0, "0 bytes"), (-5, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB")),
         *((5 << 20, "5 MiB"), (1 << 30, "1.0 GiB"), (1536 << 20, "1.5 GiB"), (2.0**31, "2.0 GiB")),
+        (10**320, "1152921504606846976.0 GiB"),
     ],
 )
 def test_bytes_in_words(count, words):

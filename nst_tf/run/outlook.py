@@ -86,8 +86,9 @@ def room(max_memory: int | str | None = None, gpu: bool = False, idle: int = 0) 
     loaded = max(taken, _TENSORFLOW)
     if max_memory is not None:
         loaded = 0 if gpu else loaded
+        left = parse(max_memory) - loaded
         said = in_bytes(max_memory) if isinstance(max_memory, int) else str(max_memory)
-        return Room(parse(max_memory) - loaded, loaded, said, idle=idle)
+        return Room(left, loaded, said, idle=idle)
     if gpu:
         return Room(_GPU_BYTES, 0, strict=False)
     left = memory_at_hand.allowed(idle) - (loaded - taken)
@@ -113,7 +114,10 @@ def parse(text: int | str) -> int:
     Raises:
       SettingsError: it is none of these, or below one byte.
     """
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", str(text).strip().lower())
+    if isinstance(text, int) and abs(text) > 1 << 60:  # Python writes no number of 5000 digits
+        text = "more than any machine has" if text > 0 else "below 0"
+    words = str(text).strip().lower()
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", words)
     size = int(float(match[1]) * 2 ** _UNITS[match[2]]) if match else 0
     if isinstance(text, bool) or size < 1:
         raise SettingsError(f"max_memory is {text!r}: use a size such as 6GiB or 800MiB")
@@ -150,13 +154,13 @@ def decide(tile: Tile, needs: Sequence[Need], within: Room) -> list[Outlook]:
       within: what the run may take.
 
     Raises:
-      SettingsError: it does not fit; or there are as many tiles as it has no stages.
+      SettingsError: it does not fit; or `tile` is a list, and not one a stage.
     """
     if isinstance(tile, (int, str)):
         return [outlook(tile, need, within) for need in needs]
     if len(tile) != len(needs):
         raise SettingsError(
-            f"tile is {list(tile)}, of {len(tile)} stages, and the run has {len(needs)}: use auto"
+            f"tile is a list of {len(tile)}, one a stage, and the run has {len(needs)}: use auto"
         )
     pairs = zip(tile, needs, strict=True)
     return [outlook(one, need, within, decided=True) for one, need in pairs]
