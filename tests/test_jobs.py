@@ -500,8 +500,8 @@ def test_what_all_may_take_is_shared(plan, make, tmp_path, workers):
     jobs = make(
         plan(values=("1", "2")), tmp_path, engine=Engine(max_memory="4MiB"), workers=workers
     )
-    said = "4MiB" if workers == 1 else "2 MiB"
-    with pytest.raises(SettingsError, match=f"max_memory is {said}: no size fits"):
+    said = "max_memory is 4MiB" if workers == 1 else "each of 2 workers may take 2 MiB"
+    with pytest.raises(SettingsError, match=f"and {said}: no size fits"):
         jobs.run()
 
 

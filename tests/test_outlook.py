@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_an_optimizer_that_remembers_less_is_named_and_where_nothing_fits_so_it_
         outlook.outlook("auto", need(2048), Room(1 << 20, 0))
     with pytest.raises(SettingsError, match=r"max_memory is 1GiB: .*or tile=auto fits"):
         few = need(2048, optimizer="adam")
-        outlook.outlook("off", few, Room(few.bytes(256), 1 << 29, "1GiB"))
+        outlook.outlook("off", few, Room(few.bytes(256), 1 << 29, "max_memory is 1GiB"))
 
 
 def test_a_guess_refuses_nothing():
@@ -153,8 +154,15 @@ def test_processes_share_what_is_there(monkeypatch):
     assert outlook.share("6GiB", 3) == 2 << 30 and outlook.share(9, 4, gpu=True) == 2
     assert outlook.share(None, 4) == 2 << 30
     assert outlook.share(None, 4, gpu=True) is None
-    with pytest.raises(SettingsError, match=r"max_memory is 2.0 GiB: size=\d+ "):
-        outlook.outlook("auto", need(4000), outlook.room(outlook.share("8GiB", 4)))
+    # Spawned processes get their arguments pickled.
+    within = outlook.room(pickle.loads(pickle.dumps(outlook.share("8GiB", 4))))
+    words = r"and each of 4 workers may take 2.0 GiB: size=\d+ or fewer workers fits$"
+    with pytest.raises(SettingsError, match=words):
+        outlook.outlook("off", need(1000), within)
+    with pytest.raises(SettingsError, match=r"may take 2.0 GiB: size=\d+ fits$"):
+        outlook.outlook("off", need(4000), within)
+    with pytest.raises(SettingsError, match=r"may take 2.0 GiB: .*by max_memory or fewer workers$"):
+        outlook.outlook("off", need(1000), within, decided=True)
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,10 @@ class Room:
     Attributes:
       left: bytes besides what the process has taken.
       taken: what it has, besides what idle workshops hold.
-      said: in whose words: `max_memory`, or empty for what the machine has at hand.
+      said: by whom, in words; empty for what the machine has at hand.
       strict: whether what takes more is refused: not where a GPU's memory is but guessed.
       idle: bytes of those left that idle workshops hold.
+      workers: how many processes have as much each.
     """
 
     left: int
@@ -66,6 +67,18 @@ class Room:
     said: str = ""
     strict: bool = True
     idle: int = 0
+    workers: int = 1
+
+    @property
+    def of_one(self) -> int:
+        """Bytes that would be left where one process had it all."""
+        return (self.left + self.taken) * self.workers - self.taken
+
+
+class Share(int):
+    """Bytes that each of several processes may take, as `max_memory`: `share`."""
+
+    workers = 1
 
 
 def room(max_memory: int | str | None = None, gpu: bool = False, idle: int = 0) -> Room:
@@ -88,14 +101,16 @@ def room(max_memory: int | str | None = None, gpu: bool = False, idle: int = 0) 
         loaded = 0 if gpu else loaded
         left = parse(max_memory) - loaded
         said = in_bytes(max_memory) if isinstance(max_memory, int) else str(max_memory)
-        return Room(left, loaded, said, idle=idle)
+        workers = max_memory.workers if isinstance(max_memory, Share) else 1
+        of = f"each of {workers} workers may take" if workers > 1 else "max_memory is"
+        return Room(left, loaded, f"{of} {said}", idle=idle, workers=workers)
     if gpu:
         return Room(_GPU_BYTES, 0, strict=False)
     left = memory_at_hand.allowed(idle) - (loaded - taken)
     return Room(left, loaded, idle=idle)
 
 
-def share(max_memory: int | str | None, processes: int, gpu: bool = False) -> int | str | None:
+def share(max_memory: int | str | None, processes: int, gpu: bool = False) -> Share | None:
     """What each of several processes may take, as `room` has it: they share what there is, and
     none of them can tell what the others are about to take.
 
@@ -103,9 +118,12 @@ def share(max_memory: int | str | None, processes: int, gpu: bool = False) -> in
       max_memory: what all of them may take; likewise gpu.
       processes: how many.
     """
-    if max_memory is None:
-        return None if gpu else memory_at_hand.allowed() // processes
-    return parse(max_memory) // processes
+    if max_memory is None and gpu:
+        return None
+    of_all = memory_at_hand.allowed() if max_memory is None else parse(max_memory)
+    part = Share(of_all // processes)
+    part.workers = processes
+    return part
 
 
 def parse(text: int | str) -> int:
@@ -188,15 +206,15 @@ def outlook(tile: int | str, need: Need, within: Room, decided: bool = False) ->
 
 def _refusal(tile: int | str, need: Need, within: Room, peak: int, decided: bool) -> str:
     shape = need.result if max(need.result) else need.content
-    there = (
-        "max_memory is " + within.said if within.said else f"{in_bytes(within.left)} are at hand"
-    )
+    there = within.said or f"{in_bytes(within.left)} are at hand"
     total = within.taken * bool(within.said) + peak
     told = (
         f"size {max(shape)}, {shape[1]}x{shape[0]} pixels, takes about {in_bytes(total)} of memory"
     )
+    alone = within.workers > 1 and _fits(tile, need, within.of_one)
     if decided:
-        return f"{told} with tile={tile}, as it was begun, and {there}: allow it more by max_memory"
+        more = "allow it more by max_memory" + " or fewer workers" * alone
+        return f"{told} with tile={tile}, as it was begun, and {there}: {more}"
     ways = []
     if size := _fitting(tile, need, within.left):
         ways.append(f"size={size}")
@@ -205,6 +223,7 @@ def _refusal(tile: int | str, need: Need, within: Room, peak: int, decided: bool
         ways += ["optimizer=adam"] * _fits(tile, other, within.left)
     if tile != "auto" and _fits("auto", need, within.left):
         ways.append("tile=auto")
+    ways += ["fewer workers"] * alone
     end = " or ".join(ways) + " fits" if ways else "no size fits"
     return f"{told}, and {there}: {end}"
 
