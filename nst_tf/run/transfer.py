@@ -338,7 +338,7 @@ class StyleTransfer:
             except (MemoryError, tf.errors.OpError) as error:
                 reason = type(error).__name__
                 warnings.warn(f"the result's loss cannot be measured: {reason}", stacklevel=3)
-                return float(progress.best.loss), None
+                known = progress, (float(progress.best.loss), None)
             self._track.totals = known
         return known[1]
 
