@@ -17,7 +17,6 @@ import os
 import reprlib
 import shutil
 import time
-import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -123,8 +122,8 @@ class Checkpoint:
     def _take_up(self, track: Track) -> None:
         self._now, self._kept = None, []
         self._check()  # another run may have begun here since
-        for part in self.folder.glob(".*.part"):  # of what was killed while it wrote
-            shutil.rmtree(part, ignore_errors=True)
+        for part in files.parts(self.folder):  # of what was killed while it wrote
+            files.discard(part)
         if not (self.folder / _RUN).exists():
             files.write(self.folder / _RUN, json.dumps(self._identity, indent=1))
         places = self._places()
@@ -249,7 +248,7 @@ def _write(place: Path, now: _Now) -> None:
         "snapshots": list(now.snapshots),
     }
     shots = [np.asarray(image) for image in now.snapshots.values()]
-    part = place.with_name(f".{uuid.uuid4().hex}.part")
+    part = files.part_beside(place)
     try:
         part.mkdir()
         tf.train.Checkpoint(
@@ -264,7 +263,7 @@ def _write(place: Path, now: _Now) -> None:
         part.rename(place)
         _sync(place.parent)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        files.discard(part)
 
 
 def _read(place: Path, track: Track) -> None:
