@@ -53,6 +53,8 @@ class Checkpoint:
 
     Attributes:
       folder: likewise.
+      keep_end: whether the last step is kept of a run that has come to its own end, too; not where
+        the checkpoint goes once the result is there.
 
     Raises:
       CheckpointError: the folder has a checkpoint of another run.
@@ -67,6 +69,7 @@ class Checkpoint:
         self.folder, self._every = checked(folder, every)
         self._identity = _about(identity)
         self._check()
+        self.keep_end = True
         self._now: _Now | None = None
         self._kept: list[Path] = []  # those that are known to be sound, the last one last
         self._last = time.monotonic()
@@ -102,7 +105,7 @@ class Checkpoint:
     @contextlib.contextmanager
     def open(self, track: Track) -> Iterator[None]:
         """Makes the folder and has it for the block: a run that was put aside goes on from where it
-        was, and the last step that is told is kept in the end, whatever ends it.
+        was, and the last step that is told is kept in the end, whatever ends it (`keep_end`).
 
         Args:
           track: of the run, which has not begun; it is left alone where nothing was kept.
@@ -114,10 +117,13 @@ class Checkpoint:
         files.make_folder(self.folder)
         with locks.alone(self.folder):
             self._take_up(track)
+            done = False
             try:
                 yield
+                done = track.stopped != "interrupted"
             finally:
-                self.keep()
+                if self.keep_end or not done:
+                    self.keep()
 
     def _take_up(self, track: Track) -> None:
         self._now, self._kept = None, []

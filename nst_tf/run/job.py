@@ -114,6 +114,8 @@ class Job:
             checkpoint_every=worker.engine.checkpoint_every,
             workshop=worker.workshop,
         )
+        if run.checkpoint:
+            run.checkpoint.keep_end = False
         done = manifest_of(self, run)
         if done is not None:
             checkpoint.forget(self.aside)
