@@ -50,7 +50,7 @@ class CheckpointError(SettingsError):
     """A checkpoint that is of another run."""
 
 
-class DamagedError(FileError):
+class DamagedCheckpointError(FileError):
     """A checkpoint of which nothing can be read."""
 
 

@@ -390,7 +390,7 @@ def test_no_damage_goes_unseen(aside):
             track = Track()
             try:
                 checkpoint_module._read(place, track)
-            except checkpoint_module._SpoiltError:
+            except checkpoint_module._IterationError:
                 seen += 1
                 continue
             assert track.history == sound.history and track.begun == sound.begun

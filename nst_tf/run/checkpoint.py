@@ -27,7 +27,13 @@ import tensorflow as tf
 from PIL import Image
 
 from nst_tf import files, locks, reading
-from nst_tf.errors import CheckpointError, DamagedError, FileError, NSTError, SettingsError
+from nst_tf.errors import (
+    CheckpointError,
+    DamagedCheckpointError,
+    FileError,
+    NSTError,
+    SettingsError,
+)
 from nst_tf.pictures import images
 from nst_tf.recipe import choices
 from nst_tf.recipe.choices import Tile
@@ -58,7 +64,7 @@ class Checkpoint:
 
     Raises:
       CheckpointError: the folder has a checkpoint of another run.
-      DamagedError: it cannot be read what the checkpoint is of.
+      DamagedCheckpointError: it cannot be read what the checkpoint is of.
       SettingsError: `every` is no time.
       FileError: the folder has other files, or cannot be read or written.
     """
@@ -111,7 +117,7 @@ class Checkpoint:
           track: of the run, which has not begun; it is left alone where nothing was kept.
 
         Raises:
-          DamagedError: nothing of what was kept can be read.
+          DamagedCheckpointError: nothing of what was kept can be read.
           OutputError: another run has the folder, or it cannot be written.
         """
         files.make_folder(self.folder)
@@ -136,9 +142,9 @@ class Checkpoint:
         for place in reversed(places):
             try:
                 _read(place, track)
-            except _SpoiltError as error:
+            except _IterationError as error:
                 if place == places[0]:
-                    raise DamagedError(
+                    raise DamagedCheckpointError(
                         f"nothing in the checkpoint {self.folder} can be read ({error}): delete "
                         "the folder to begin anew"
                     ) from error
@@ -196,7 +202,7 @@ class Checkpoint:
         try:
             before = dict(_told(reading.read_json(path)))
         except (FileError, AttributeError) as error:
-            raise DamagedError(
+            raise DamagedCheckpointError(
                 f"cannot read {path}, which says what the checkpoint is of: delete the folder to "
                 "begin anew"
             ) from error
@@ -238,7 +244,7 @@ class _Now(NamedTuple):
         )
 
 
-class _SpoiltError(Exception):
+class _IterationError(Exception):
     """An iteration that was kept, and cannot be read."""
 
 
@@ -284,7 +290,7 @@ def _read(place: Path, track: Track) -> None:
         start = tf.constant(reader.get_tensor(_KEY.format("start")))
         shots = reader.get_tensor(_KEY.format("snapshots"))
     except Exception as error:  # what is damaged makes TensorFlow raise this and that
-        raise _SpoiltError(f"{place} is damaged ({_reason(error)})") from error
+        raise _IterationError(f"{place} is damaged ({_reason(error)})") from error
     track.leaves, track.number, track.begun = leaves, told["number"], Counts(*told["begun"])
     track.start = None if told["first"] else start
     track.history, track.spent = told["history"], told["spent"]
