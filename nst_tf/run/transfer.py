@@ -28,7 +28,8 @@ from nst_tf.recipe import presets
 from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import finish, inputs, outlook, record, schedule, workshops
+from nst_tf.run import finish, outlook, record, schedule, workshops
+from nst_tf.run import inputs as inputs_module
 from nst_tf.run.checkpoint import Checkpoint
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
@@ -95,7 +96,8 @@ class StyleTransfer:
       checkpoint_every: seconds between two that are kept; the last step is kept in any case.
       workshop: where it compiles, for runs that follow each other; None for one of the process's,
         of which runs in several threads each have their own (`workshops.clear_workshops`).
-      read: what `inputs.load` has made of these pictures for these settings; None to read them.
+      inputs: what `inputs.load` has made of these very pictures for these settings, to be taken in
+        their place; None to read them.
       **overrides: fields of `Settings`. The optimizer may be one of Keras, the style loss a
         statistic (`statistics.Statistic`), the initial image a picture.
 
@@ -133,7 +135,7 @@ class StyleTransfer:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         workshop: Workshop | None = None,
-        read: Inputs | None = None,
+        inputs: Inputs | None = None,
         **overrides: Unpack[Overrides],
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
@@ -150,7 +152,7 @@ class StyleTransfer:
         }
         if stages is None:
             outlook.check_early(settings, content, style, network, **how)
-        self._inputs = read or inputs.load(settings, content, style, protect)
+        self._inputs = inputs or inputs_module.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
