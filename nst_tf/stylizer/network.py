@@ -1,0 +1,203 @@
+"""A network that paints a photo in one pass.
+
+Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer", arXiv:1603.08155, and
+its supplement: down twice by strided convolutions, five residual blocks, up twice. Here with mirror
+images in place of zeros around (no frame), nearest upsampling and convolutions in place of
+transposed ones (no checkerboard: Odena, Dumoulin and Olah, distill.pub/2016/deconv-checkerboard),
+instance normalisation with numbers of each style, and an end that paints over the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from nst_tf.errors import SettingsError
+from nst_tf.stylizer.borders import fitted, mirrored
+from nst_tf.stylizer.normalisation import ConditionalInstanceNormalization
+from nst_tf.stylizer.palette import Palette
+
+#: Channels of the three sizes at width 1, as in the paper.
+CHANNELS = (32, 64, 128)
+#: Residual blocks.
+BLOCKS = 5
+#: Of the first and the last convolution. The paper's 9 take half of a narrow network's time, and
+#: what they see beyond this, the blocks see as well.
+_EDGE = 5
+#: Height and width are halved twice, and mirrored by one position or more at the smallest size.
+_MULTIPLE, _LEAST = 4, 16
+
+
+@tf.keras.utils.register_keras_serializable("nst_tf")
+class Convolution(tf.keras.layers.Layer):
+    """A convolution with the mirror image around, normalised by style, and a ReLU if wanted.
+
+    Args:
+      channels: of the result.
+      kernel: its side in positions, odd.
+      stride: 2 halves height and width.
+      styles: how many there are.
+      relu: whether negative values end as 0.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        styles: int = 1,
+        relu: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._config = {
+            "channels": channels,
+            "kernel": kernel,
+            "stride": stride,
+            "styles": styles,
+            "relu": relu,
+        }
+        policy = {"dtype": kwargs.get("dtype")}
+        self.convolution = tf.keras.layers.Conv2D(
+            channels, kernel, stride, use_bias=False, kernel_initializer="he_normal", **policy
+        )
+        self.normalisation = ConditionalInstanceNormalization(styles, **policy)
+
+    def build(self, input_shape: Any) -> None:
+        before, channels = input_shape[-1], self._config["channels"]
+        self.convolution.build((None, None, None, before))
+        self.normalisation.build((None, None, None, channels))
+        self.built = True
+
+    def call(self, maps: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+        """Feature maps [batch, height, width, channels] by the styles' shares [batch, styles]."""
+        around = mirrored(maps, self._config["kernel"] // 2)
+        maps = self.normalisation(self.convolution(around), shares)
+        return tf.nn.relu(maps) if self._config["relu"] else maps
+
+    def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
+        batch, *sides, _before = input_shape
+        stride, channels = self._config["stride"], self._config["channels"]
+        return (batch, *(side and -(-side // stride) for side in sides), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._config}
+
+
+@tf.keras.utils.register_keras_serializable("nst_tf")
+class Stylizer(tf.keras.Model):
+    """Photos to pictures in the style of a painting it was trained for, or of several.
+
+        stylizer = nst_tf.Stylizer.load("starry-night.keras")
+        painted = stylizer(photos)                          # float RGB in [0, 1]
+        painted = stylizer({"content": photos, "strength": [0.5], "styles": [[0.0, 1.0]]})
+
+    It nests in other models, and is saved and loaded like any. A new one gives back the photo.
+
+    Args:
+      paintings: their names, which are those of the styles.
+      width: of the paper's channels the share that it has, such as 1, 1/2 or 1/4.
+      dtype: a Keras dtype policy; None for the global one. Pictures are float32 always.
+      name: of the model.
+
+    Raises:
+      SettingsError: no painting, two of one name, or a width that leaves no channel.
+    """
+
+    def __init__(
+        self,
+        paintings: Sequence[str] = ("painting",),
+        width: float = 0.25,
+        dtype: Any = None,
+        name: str = "stylizer",
+        **kwargs: Any,
+    ) -> None:
+        names = [paintings] if isinstance(paintings, str) else list(paintings)
+        if not names or len(set(names)) < len(names):
+            raise SettingsError(f"paintings are {names}: name at least one, each once")
+        if not isinstance(width, (int, float)) or not 1 / 16 <= width <= 4:
+            raise SettingsError(f"width is {width!r}: use a share such as 1, 0.5 or 0.25")
+        super().__init__(name=name, dtype=dtype, **kwargs)
+        self._numbers = {"paintings": names, "width": width}
+        few, more, most = (max(1, round(width * count)) for count in CHANNELS)
+        shared: dict[str, Any] = {"styles": len(names), "dtype": dtype}
+        self.down = [
+            Convolution(few, _EDGE, **shared),
+            Convolution(more, stride=2, **shared),
+            Convolution(most, stride=2, **shared),
+        ]
+        self.blocks = [
+            Convolution(most, relu=last == 0, **shared) for _ in range(BLOCKS) for last in (0, 1)
+        ]
+        self.up = [Convolution(more, **shared), Convolution(few, **shared)]
+        self.last = tf.keras.layers.Conv2D(
+            3, _EDGE, use_bias=False, dtype=dtype, kernel_initializer="zeros"
+        )
+        self.palette = Palette(len(names))
+        self(tf.zeros([1, _LEAST, _LEAST, 3]))  # which makes all numbers
+
+    @property
+    def paintings(self) -> list[str]:
+        """The names of its styles."""
+        return list(self._numbers["paintings"])
+
+    def call(self, inputs: tf.Tensor | Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Float32 [batch, height, width, 3] in [0, 1].
+
+        Args:
+          inputs: pictures, RGB in [0, 1] [batch, height, width, 3] of any size; or by name
+            `content`, the pictures; `strength`, how much is painted, from 0 (the photo) to 1, [1]
+            or [batch]; `styles`, the share of each style, [1, styles] or [batch, styles], in equal
+            parts where it is left out.
+        """
+        given = dict(inputs) if isinstance(inputs, Mapping) else {"content": inputs}
+        photo = tf.cast(given["content"], tf.float32)
+        count, sides = tf.shape(photo)[0], tf.shape(photo)[1:3]
+        shares = self._shares(given.get("styles"), count)
+        whole = fitted(photo, _MULTIPLE, _LEAST)
+        maps = tf.cast(whole - 0.5, self.compute_dtype)
+        for layer in self.down:
+            maps = layer(maps, shares)
+        for first, second in zip(self.blocks[::2], self.blocks[1::2], strict=True):
+            maps += second(first(maps, shares), shares)
+        for layer in self.up:
+            maps = layer(_doubled(maps), shares)
+        painted = self.palette(self.last(mirrored(maps, _EDGE // 2)), whole, shares)
+        painted = tf.reshape(painted[:, : sides[0], : sides[1]], tf.shape(photo))
+        painted.set_shape(photo.shape)
+        if given.get("strength") is None:
+            return painted
+        strength = tf.reshape(tf.cast(given["strength"], tf.float32), [-1, 1, 1, 1])
+        return photo + tf.clip_by_value(strength, 0.0, 1.0) * (painted - photo)
+
+    def _shares(self, given: Any, count: tf.Tensor) -> tf.Tensor:
+        """Of each style, float32 [batch, styles], each picture's summing to 1."""
+        styles = len(self._numbers["paintings"])
+        if given is None:
+            return tf.fill([count, styles], 1 / styles)
+        shares = tf.cast(given, tf.float32)
+        shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares, -1, keepdims=True))
+        return tf.broadcast_to(tf.reshape(shares, [-1, styles]), [count, styles])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape["content"] if isinstance(input_shape, Mapping) else input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self._numbers, "dtype": self._policy(), "name": self.name}
+
+    def _policy(self) -> str:
+        policy = getattr(self, "dtype_policy", None) or self._dtype_policy
+        return str(policy.name)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Stylizer:
+        return cls(**config)
+
+
+def _doubled(maps: tf.Tensor) -> tf.Tensor:
+    """[batch, 2 height, 2 width, channels]: every position four times."""
+    shape = maps.shape
+    size = tf.shape(maps)[1:3] * 2 if None in shape[1:3] else [2 * side for side in shape[1:3]]
+    return tf.image.resize(maps, size, "nearest")
