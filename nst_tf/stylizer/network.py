@@ -120,7 +120,7 @@ class Stylizer(tf.keras.Model):
         if not isinstance(width, (int, float)) or not 1 / 16 <= width <= 4:
             raise SettingsError(f"width is {width!r}: use a share such as 1, 0.5 or 0.25")
         super().__init__(name=name, dtype=dtype, **kwargs)
-        self._numbers = {"paintings": names, "width": width}
+        self._numbers: dict[str, Any] = {"paintings": names, "width": width}
         few, more, most = (max(1, round(width * count)) for count in CHANNELS)
         shared: dict[str, Any] = {"styles": len(names), "dtype": dtype}
         self.down = [
