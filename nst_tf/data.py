@@ -4,6 +4,8 @@ pictures = nst_tf.data.pictures("photos/*.jpg", size=256).batch(8)
 extractor = nst_tf.FeatureExtractor(["conv1_1", "conv4_2"], weights="imagenet")
 for grams in pictures.apply(nst_tf.data.grams(extractor)):
     grams["conv4_2"]    # [8, 512, 512]
+
+And photos to learn from, `crops`.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import tensorflow as tf
 from nst_tf.errors import SettingsError
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.pictures import images
+from nst_tf.pictures.crops import Crops
 from nst_tf.pictures.folders import files
 
-__all__ = ["Transformation", "features", "files", "grams", "pictures"]
+__all__ = ["Transformation", "crops", "features", "files", "grams", "pictures"]
 
 #: A dataset to another, for `tf.data.Dataset.apply`.
 Transformation = Callable[[tf.data.Dataset], tf.data.Dataset]
@@ -74,6 +77,60 @@ def pictures(
     # As bytes: a name need not be UTF-8.
     return _parallel(load)(
         tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
+    )
+
+
+def crops(
+    pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    size: int,
+    batch: int,
+    *,
+    seed: int = 0,
+    flip: bool = True,
+    least: int = 1,
+    first: int = 0,
+) -> tf.data.Dataset:
+    """Batches of random parts of photos without an end, for a network that learns to paint.
+
+    Every photo has its turn before any has another. Files are decoded in parallel, when they are
+    first wanted, and kept, up to 1 GiB. The same seed gives the same batches, whichever is the
+    first.
+
+        photos = nst_tf.data.crops("photos/*.jpg", size=256, batch=4)
+        model.fit(photos.map(lambda batch: (batch, batch)), steps_per_epoch=1000)
+
+    Args:
+      pattern: of the files (`files`).
+      size: pixels of a crop's side; what it shows is as large, or up to twice as large.
+      batch: how many crops are in one.
+      seed: of the random numbers.
+      flip: whether one in two is mirrored.
+      least: how many photos there must be.
+      first: how many batches are left out, which work that goes on has seen.
+
+    Returns:
+      A dataset of float32 RGB in [0, 1], [batch, size, size, 3].
+
+    Raises:
+      PictureError: no file matches, there are fewer than `least`, or some are no pictures: they are
+        named.
+      SettingsError: a size or batch that cannot be used.
+    """
+    for name, number in (("size", size), ("batch", batch)):
+        if number is None or not _is_size(number):
+            raise SettingsError(f"{name} is {number!r}: use a number such as 128 or 4")
+    drawn = Crops(files(pattern), size, seed=seed, flip=flip, least=least)
+
+    def cut(number: tf.Tensor) -> tf.Tensor:
+        crop = tf.numpy_function(drawn, [number], tf.uint8)
+        return tf.ensure_shape(crop, [size, size, 3])
+
+    auto, counted = tf.data.AUTOTUNE, tf.data.Dataset.range(first * batch, tf.int64.max)
+    return (
+        counted.map(cut, num_parallel_calls=auto)
+        .batch(batch, drop_remainder=True)
+        .map(lambda crops: tf.cast(crops, tf.float32) / 255)
+        .prefetch(auto)
     )
 
 
