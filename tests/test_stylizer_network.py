@@ -49,7 +49,7 @@ def test_what_it_weighs():
     body = 9 * (32 * 64 + 64 * 128) * 2 + 10 * 9 * 128 * 128
     ends = 2 * 25 * 3 * 32
     norms = 2 * (32 + 64 + 128 * 11 + 64 + 32)
-    assert whole == body + ends + norms + 6
+    assert whole == body + ends + norms + 12
 
 
 def test_every_place_is_as_any_other():

@@ -9,12 +9,17 @@ instance normalisation with numbers of each style, and an end that paints over t
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from nst_tf.errors import SettingsError
+from nst_tf import reading
+from nst_tf.errors import FileError, SettingsError
+from nst_tf.pictures import images
 from nst_tf.stylizer.borders import fitted, mirrored
 from nst_tf.stylizer.normalisation import ConditionalInstanceNormalization
 from nst_tf.stylizer.palette import Palette
@@ -137,6 +142,66 @@ class Stylizer(tf.keras.Model):
         )
         self.palette = Palette(len(names))
         self(tf.zeros([1, _LEAST, _LEAST, 3]))  # which makes all numbers
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Stylizer:
+        """One that was trained: `stylizer.keras` of `nst-tf train`, or what `save` wrote.
+
+        Raises:
+          FileError: the file cannot be read, or holds none.
+        """
+        reading.size(path)
+        try:
+            model = tf.keras.models.load_model(os.fspath(path), compile=False)
+        except Exception as error:  # zip, JSON, HDF5 and Keras each raise what they like
+            reason = " ".join(str(error).split())[:200]
+            raise FileError(f"{path} is no stylizer that can be read: {reason}") from error
+        if not isinstance(model, cls):
+            raise FileError(f"{path} holds another model, no stylizer: {type(model).__name__}")
+        return model
+
+    def shares(self, by_name: Mapping[str, float]) -> list[float]:
+        """The share of each style, for `styles`, of those of some by name.
+
+        Raises:
+          SettingsError: there is no style of a name, or a share that cannot be.
+        """
+        for name, share in by_name.items():
+            if name not in self.paintings:
+                raise SettingsError(f"no style {name!r}: use one of {', '.join(self.paintings)}")
+            if not 0 <= share < float("inf"):
+                raise SettingsError(f"the share of {name} is {share:g}: use a number from 0")
+        if not sum(by_name.values()):
+            raise SettingsError("all shares of styles are 0: give one that is not")
+        return [float(by_name.get(name, 0)) for name in self.paintings]
+
+    def paint(
+        self, photo: Any, strength: float = 1.0, styles: Sequence[float] | None = None
+    ) -> np.ndarray:
+        """One photo painted, float32 [height, width, 3] in [0, 1].
+
+        Args:
+          photo: as `images.load` takes it.
+          strength: how much is painted, from 0 (the photo) to 1.
+          styles: the share of each style; None for equal parts.
+        """
+        inputs = {
+            "content": images.load(photo)[np.newaxis],
+            "strength": np.array([strength], np.float32),
+            **({} if styles is None else {"styles": np.array([styles], np.float32)}),
+        }
+        painted: np.ndarray = self._of_any_size(inputs)[0].numpy()
+        return painted
+
+    @functools.cached_property
+    def _of_any_size(self) -> Any:
+        any_size = {"content": tf.TensorSpec([1, None, None, 3]), "strength": tf.TensorSpec([1])}
+        styles = {"styles": tf.TensorSpec([1, len(self.paintings)])}
+        plain, mixed = (
+            tf.function(self.call, input_signature=[signature], autograph=False)
+            for signature in (any_size, any_size | styles)
+        )
+        return lambda inputs: (mixed if "styles" in inputs else plain)(inputs)
 
     @property
     def paintings(self) -> list[str]:

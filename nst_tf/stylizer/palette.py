@@ -12,13 +12,18 @@ from typing import Any
 
 import tensorflow as tf
 
+#: How many times as fast as other numbers M and o are learnt: Adam's steps are as long for all of
+#: them, and these have to go as far as colours do.
+_SPEED = 10.0
+
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
 class Palette(tf.keras.layers.Layer):
-    """keep · photo + change + offset, in [0, 1], by the styles' own `keep` and `offset`.
+    """M (photo − ½) + o + change, in [0, 1], with the styles' own M and o.
 
-    At first `keep` is 1 and `offset` 0: a network begins with the photo, and learns what to change
-    of it, also how much of the photo's colours to leave.
+    M, which makes the painting's colours of the photo's, is at first the identity and o is gray: a
+    network begins with the photo, and learns what to change of it. Where a painting has colours of
+    its own everywhere, M fades.
 
     Args:
       styles: how many there are.
@@ -29,20 +34,21 @@ class Palette(tf.keras.layers.Layer):
         self.styles = styles
 
     def build(self, _: Any) -> None:
-        shape = (self.styles, 3)
-        self.keep = self.add_weight(name="keep", shape=shape, initializer="ones")
-        self.offset = self.add_weight(name="offset", shape=shape, initializer="zeros")
+        self.matrix = self.add_weight(name="matrix", shape=(self.styles, 9), initializer="zeros")
+        self.offset = self.add_weight(name="offset", shape=(self.styles, 3), initializer="zeros")
         self.built = True
 
     def call(self, change: tf.Tensor, photo: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """Float32 [batch, height, width, 3] of a change and a photo of that shape."""
         change, photo, shares = (tf.cast(given, tf.float32) for given in (change, photo, shares))
-        keep, offset = (
-            tf.matmul(shares, numbers)[:, tf.newaxis, tf.newaxis]
-            for numbers in (self.keep, self.offset)
+        matrix, offset = (
+            _SPEED * tf.matmul(shares, numbers) for numbers in (self.matrix, self.offset)
         )
-        # Around gray, so that less of the photo is not darker.
-        return bounded(keep * (photo - 0.5) + change + (offset + 0.5))
+        matrix = tf.eye(3) + tf.reshape(matrix, [-1, 3, 3])
+        shape = tf.shape(photo)
+        flat = tf.reshape(photo - 0.5, [shape[0], shape[1] * shape[2], 3])
+        colours = tf.matmul(flat, matrix) + (offset + 0.5)[:, tf.newaxis]
+        return bounded(change + tf.reshape(colours, shape))
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         return input_shape
