@@ -55,14 +55,13 @@ class Apprentice(tf.keras.Model):
         return [self._mean]
 
 
-def optimizer(steps: int, learning_rate: float, average: float = 0.99) -> Any:
+def optimizer(steps: int, learning_rate: float) -> Any:
     """Adam with a rate that rises, then falls along half a cosine; gradients clipped to the norm 1;
     and the average of what it went through, which the weights become in the end.
 
     Args:
       steps: of the whole training.
       learning_rate: the largest.
-      average: how much of the average a step leaves.
     """
     rising = max(1, min(100, steps // 10))
     rate = tf.keras.optimizers.schedules.CosineDecay(
@@ -72,6 +71,8 @@ def optimizer(steps: int, learning_rate: float, average: float = 0.99) -> Any:
         warmup_target=learning_rate,
         warmup_steps=rising,
     )
+    # Of the last hundred steps; of a short training, where the first would weigh, fewer.
+    average = min(0.99, max(0.0, 1 - 10 / steps))
     return tf.keras.optimizers.Adam(rate, global_clipnorm=1.0, use_ema=True, ema_momentum=average)
 
 
