@@ -1,6 +1,8 @@
 """Pictures through tf.data: the files, their pixels, and what the network makes of them."""
 
 import os
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -161,3 +163,47 @@ def test_photos_to_learn_from_are_looked_at_before(folder):
     for wrong in ({"size": 0}, {"size": None}, {"batch": 1.5}):
         with pytest.raises(SettingsError, match=r"is .*: use a number such as 128 or 4"):
             nst_tf.data.crops(folder, **{"size": 16, "batch": 2, **wrong})
+
+
+def test_photos_in_records_and_in_a_data_set(folder, tmp_path, monkeypatch):
+    def example(**bytes_by_key):
+        features = {
+            key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            for key, value in bytes_by_key.items()
+        }
+        return tf.train.Example(features=tf.train.Features(feature=features))
+
+    records = tmp_path / "photos.tfrecord-00000-of-00001"
+    named = [(folder / name).read_bytes() for name in ("a.png", "c.jpg")]
+    with tf.io.TFRecordWriter(str(records)) as writer:
+        for key, data in zip(("image/encoded", "image"), named, strict=True):
+            writer.write(example(**{key: data}).SerializeToString())
+    found = nst_tf.data.photos([str(records), folder / "b [1].png"])
+    assert list(found) == sorted([f"{records}#0", f"{records}#1", f"{folder / 'b [1].png'}"])
+    assert [found[f"{records}#{number}"] for number in (0, 1)] == named
+    crops = np.array(list(nst_tf.data.crops(str(records), 16, 2).take(2)))
+    as_files = nst_tf.data.crops([folder / "a.png", folder / "c.jpg"], 16, 2).take(2)
+    np.testing.assert_array_equal(crops, list(as_files))
+
+    for written, message in (
+        (example(label=b"dog").SerializeToString(), "record 0 holds no image/encoded or image, b"),
+        (b"\xff\xff", "its records are no tf.train.Example"),
+    ):
+        with tf.io.TFRecordWriter(str(records)) as writer:
+            writer.write(written)
+        with pytest.raises(PictureError, match=message):
+            nst_tf.data.photos(str(records))
+    records.write_bytes(b"no records at all")
+    with pytest.raises(PictureError, match="is no TFRecord file, or is cut short"):
+        nst_tf.data.photos(str(records))
+
+    arrays = [np.full((20, 30, 3), number, np.uint8) for number in range(3)]
+    known = types.ModuleType("tensorflow_datasets")
+    known.as_numpy, known.load = iter, lambda name, split: [{"image": one} for one in arrays]
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", known)
+    assert nst_tf.data.photos("tfds:small") == {
+        f"tfds:small#{number}": one for number, one in enumerate(arrays)
+    }
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(SettingsError, match="pip install tensorflow-datasets"):
+        nst_tf.data.photos("tfds:small")

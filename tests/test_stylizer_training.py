@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,8 +206,28 @@ def test_the_commands(folder, tmp_path, capfd):
 
 
 @pytest.mark.slow
+def test_a_photo_that_breaks_off_is_named(folder, tmp_path, capfd):
+    """Whose head can be read, when its turn has come."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    scene = images.load(assets.SCENE, 64)
+    for number in range(9):
+        images.save(scene, photos / f"{number}.jpg")
+    whole = (photos / "0.jpg").read_bytes()
+    learnt, _ = training.split(nst_tf.data.files(photos), 0)
+    for path in learnt:
+        Path(path).write_bytes(whole[:-900])
+    command = ["train", str(folder / "one.png"), f"--photos={photos}", f"--out={tmp_path / 'out'}"]
+    layers = ["--content_layers=conv1_1", "--style_layers=conv1_1", "--width=0.0625"]
+    assert main([*command, *layers, "--sizes=32", "--style_size=48"]) == 2
+    said = capfd.readouterr().err
+    assert "cut short" in said or "truncated" in said or "broken" in said, said
+    assert "photos/" in said and "Traceback" not in said
+
+
+@pytest.mark.slow
 def test_killed_it_goes_on(folder, tmp_path):
-    """By SIGKILL, wherever it is, to the loss of the one that was left alone, to 1e-3."""
+    """By SIGKILL and by SIGTERM, wherever it is, to the loss of the one that was left alone."""
     flags = ["--sizes=32,48", "--batch=2", "--width=0.125", "--style_size=48", "--steps=30"]
     flags += ["--content_layers=conv2_1", "--style_layers=conv1_1,conv2_1", "--sheet_every=10"]
     held_out = []
@@ -219,9 +240,10 @@ def test_killed_it_goes_on(folder, tmp_path):
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
             while kill < kills and process.poll() is None:
                 if len(set(out.glob("checkpoints/ckpt-*.index")) - seen) > 1:
-                    os.kill(process.pid, signal.SIGKILL)
+                    os.kill(process.pid, signal.SIGTERM if kill else signal.SIGKILL)
+                    break
                 time.sleep(0.05)
             code = process.wait()
-            assert code == (-signal.SIGKILL if kill < kills else 0)
+            assert code == ((143 if kill else -signal.SIGKILL) if kill < kills else 0)
         held_out.append(json.loads((out / "training.json").read_text())["history"][-1]["held_out"])
     assert held_out[1] == pytest.approx(held_out[0], rel=1e-3)

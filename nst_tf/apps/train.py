@@ -54,7 +54,12 @@ def define_flags() -> flags.FlagValues:
             flags.DEFINE_enum,
         )
     )
-    text("photos", None, "Photos to learn from: a folder, or a pattern such as 'photos/*.jpg'.")
+    text(
+        "photos",
+        None,
+        "Photos to learn from: a folder, a pattern such as "
+        "'photos/*.jpg', TFRecord files, or tfds:NAME of tensorflow-datasets.",
+    )
     text("out", None, "The folder of the training.", short_name="o")
     whole("steps", 2000, "Steps of all stages; each stage takes about as long.")
     number("width", 0.25, "Of the published network's channels: 1, 0.5 or 0.25.")

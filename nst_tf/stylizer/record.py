@@ -25,7 +25,7 @@ class Record:
       folder: of the training.
       course: what decides what is learnt.
       paintings: files.
-      photos: files to learn from, and `held`, those that are held out.
+      photos: names of those to learn from, and `held`, of those that are held out.
 
     Attributes:
       history: a row for every time that the held-out photos were looked at.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nst_tf.errors import PictureError, SettingsError
 from nst_tf.keras import PerceptualLoss
 from nst_tf.network import machine
 from nst_tf.pictures import images
+from nst_tf.pictures.images import Picture
 from nst_tf.stylizer import apprentice
 from nst_tf.stylizer.apprentice import Apprentice
 from nst_tf.stylizer.callbacks import Exhibition, Guard, Keep, Progress, Stop
@@ -46,7 +48,8 @@ def train(
 
     Args:
       paintings: files, each a style that is called as its file is.
-      photos: files, patterns or folders of such (`data.files`); one in eight is held out.
+      photos: files, patterns or folders of such, TFRecords or a data set (`data.photos`); one in
+        eight is held out.
       out: a folder, for the network (`stylizer.keras`, without the losses'), sheets of held-out
         photos, the record (`training.json`) and what is put aside.
       course: what decides what is learnt.
@@ -69,7 +72,8 @@ def train(
     course, stop, folder = course or Course(), stop or Stop(), Path(out)
     styles = [Path(painting) for painting in paintings]
     names = _names(styles)
-    learnt, held = split(data.files(photos), course.seed)
+    known = data.photos(photos)
+    learnt, held = split(list(known), course.seed)
     for where in (folder, folder / "sheets", folder / "checkpoints"):
         files.make_folder(where)
     record = Record(folder, course, styles, learnt, held)
@@ -92,7 +96,8 @@ def train(
         **course.overrides,
     )
     model = Apprentice(stylizer, loss)
-    shown = [images.load(path, _SHOWN_SIZE) for path in held[:_SHOWN]]
+    apart = [images.load(known[name]) for name in held]
+    shown = [images.load(photo, _SHOWN_SIZE) for photo in apart[:_SHOWN]]
     exhibition = Exhibition(shown, folder / "sheets", sheet_every)
     with contextlib.ExitStack() as stack:
         watchers: list[Any] = [Guard(), stop, exhibition, keep]
@@ -106,20 +111,37 @@ def train(
             if done >= stage.end or stop.asked:
                 continue
             keep.end = stage.end
-            exhibition.show = _judge(model, held, stage, record)
+            exhibition.show = _judge(model, apart, stage, record)
             model.compile(optimizer=optimizer, jit_compile=False)
-            model.fit(
-                _batches(learnt, stage, course, len(names), done),
-                steps_per_epoch=stage.end - done,
-                verbose=0,
-                callbacks=watchers,
-                shuffle=False,
+            batches = _batches(
+                {name: known[name] for name in learnt}, stage, course, len(names), done
             )
+            with _naming_photos():
+                model.fit(
+                    batches,
+                    steps_per_epoch=stage.end - done,
+                    verbose=0,
+                    callbacks=watchers,
+                    shuffle=False,
+                )
             done = int(optimizer.iterations)
     if done > begun:
         exhibition.hang(stylizer, done)
         record.write(stylizer)
     return stylizer
+
+
+@contextlib.contextmanager
+def _naming_photos() -> Iterator[None]:
+    """What TensorFlow makes of a photo that could not be decoded when its turn came is our error
+    again."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        told = re.search(rf"{PictureError.__name__}: (.*)", str(error))
+        if told is None:
+            raise
+        raise PictureError(f"{told[1].strip()}; take it out") from error
 
 
 def split(photos: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
@@ -147,7 +169,7 @@ def _names(paintings: Sequence[Path]) -> list[str]:
 
 
 def _batches(
-    photos: Sequence[str], stage: Stage, course: Course, styles: int, done: int
+    photos: Mapping[str, Picture], stage: Stage, course: Course, styles: int, done: int
 ) -> tf.data.Dataset:
     """Batches as `Apprentice` takes them, from after the steps that are done."""
     crops = data.crops(photos, stage.size, course.batch, seed=course.seed, first=done)
@@ -161,11 +183,11 @@ def _batches(
 
 
 def _judge(
-    model: Apprentice, held: Sequence[str], stage: Stage, record: Record
+    model: Apprentice, held: Sequence[np.ndarray], stage: Stage, record: Record
 ) -> Callable[[int, float], None]:
     """What writes down the loss of the held-out photos at a stage, and the network so far."""
     sides = (stage.size, stage.size)
-    photos = np.stack([images.cover(images.load(path), *sides) for path in held])
+    photos = np.stack([images.cover(photo, *sides) for photo in held])
     count = len(model.stylizer.paintings)
 
     def show(step: int, loss: float) -> None:
