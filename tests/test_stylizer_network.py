@@ -6,7 +6,8 @@ import rounding
 import tensorflow as tf
 
 import nst_tf
-from nst_tf.errors import SettingsError
+from nst_tf import memory_at_hand
+from nst_tf.errors import PictureError, SettingsError
 from nst_tf.stylizer import borders
 from nst_tf.stylizer.normalisation import ConditionalInstanceNormalization
 from nst_tf.stylizer.palette import bounded
@@ -148,6 +149,16 @@ def test_nested_saved_and_loaded(policy, tmp_path):
         whole = stirred(("one", "two"), dtype="float32")
         whole.set_weights(model.get_weights())
         assert float(tf.reduce_mean(abs(model(batch) - whole(batch)))) < 0.05
+
+
+def test_what_memory_does_not_hold_is_refused(model, monkeypatch):
+    photo = photos(40, 60, 1)[0]
+    needed = (130 + 720 / 8) * 40 * 60
+    monkeypatch.setattr(memory_at_hand, "available", lambda: needed + 1)
+    assert model.paint(photo).shape == photo.shape
+    monkeypatch.setattr(memory_at_hand, "available", lambda: needed - 1)
+    with pytest.raises(PictureError, match="a photo of 60x40 pixels, painted in one pass, is too"):
+        model.paint(photo)
 
 
 def test_it_learns_to_the_whole_of_its_range():

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from nst_tf import reading
 from nst_tf.errors import FileError, SettingsError
-from nst_tf.pictures import images
+from nst_tf.pictures import encoded, images
 from nst_tf.stylizer.borders import fitted, mirrored
 from nst_tf.stylizer.normalisation import ConditionalInstanceNormalization
 from nst_tf.stylizer.palette import Palette
@@ -31,6 +31,8 @@ BLOCKS = 5
 #: Of the first and the last convolution. The paper's 9 take half of a narrow network's time, and
 #: what they see beyond this, the blocks see as well.
 _EDGE = 5
+#: Bytes that painting takes for a pixel, and besides at width 1, as measured up to 2048 pixels.
+_BYTES, _BYTES_BY_WIDTH = 130, 720
 #: Height and width are halved twice, and mirrored by one position or more at the smallest size.
 _MULTIPLE, _LEAST = 4, 16
 
@@ -184,9 +186,16 @@ class Stylizer(tf.keras.Model):
           photo: as `images.load` takes it.
           strength: how much is painted, from 0 (the photo) to 1.
           styles: the share of each style; None for equal parts.
+
+        Raises:
+          PictureError: it cannot be read, or there is not the memory to paint it.
         """
+        content = images.load(photo)
+        height, width = content.shape[:2]
+        needed = (_BYTES + _BYTES_BY_WIDTH * self._numbers["width"]) * height * width
+        encoded.check_memory(f"a photo of {width}x{height} pixels, painted in one pass,", needed)
         inputs = {
-            "content": images.load(photo)[np.newaxis],
+            "content": content[np.newaxis],
             "strength": np.array([strength], np.float32),
             **({} if styles is None else {"styles": np.array([styles], np.float32)}),
         }
