@@ -153,7 +153,7 @@ def test_nested_saved_and_loaded(policy, tmp_path):
 
 def test_what_memory_does_not_hold_is_refused(model, monkeypatch):
     photo = photos(40, 60, 1)[0]
-    needed = (130 + 720 / 8) * 40 * 60
+    needed = int((130 + 720 / 8) * 40 * 60)
     monkeypatch.setattr(memory_at_hand, "available", lambda: needed + 1)
     assert model.paint(photo).shape == photo.shape
     monkeypatch.setattr(memory_at_hand, "available", lambda: needed - 1)

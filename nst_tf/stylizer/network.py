@@ -28,8 +28,8 @@ from nst_tf.stylizer.palette import Palette
 CHANNELS = (32, 64, 128)
 #: Residual blocks.
 BLOCKS = 5
-#: Of the first and the last convolution. The paper's 9 take half of a narrow network's time, and
-#: what they see beyond this, the blocks see as well.
+#: Of the first and the last convolution. The paper's 9 would take more than a third of a narrow
+#: network's time, and what they see beyond this, the blocks see as well.
 _EDGE = 5
 #: Bytes that painting takes for a pixel, and besides at width 1, as measured up to 2048 pixels.
 _BYTES, _BYTES_BY_WIDTH = 130, 720
