@@ -3,9 +3,9 @@
     python benchmarks/memory.py --weights=VGG19.h5 size=512 size=1024,tile=256 preset=neighbours
 
 Every argument is a run: settings, and `engine`, `dtype`, `tile`, by name, joined by commas; `style`
-is the painting's size, `regions` a number of masks, `weights` a network of its own. It takes two
-evaluations where nothing else is said. Prints the peak resident memory of the process and what
-`StyleTransfer.outlook` said of it before.
+is the painting's size, `regions` a number of masks, `weights` a network of its own. Two evaluations
+where nothing else is said; `min_scale=None` for the last scale alone. Prints the process' peak of
+resident memory and what `StyleTransfer.outlook` said of it before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _ONE = flags.DEFINE_bool("one", False, "Internal: measure in this very process."
 #: What is measured where nothing is named.
 RUNS = (
     *(f"size=512,engine={engine}" for engine in ("winograd", "direct", "keras")),
-    *("size=256", "size=1024", "size=1024,tile=256", "size=512,dtype=mixed_bfloat16"),
+    *("size=256", "size=1024", "size=1024,tile=256"),
+    *("size=512,dtype=mixed_bfloat16", "size=512,dtype=mixed_float16"),
     *(f"size=512,optimizer={name},evaluations=4" for name in ("adam", "pyramid", "tfp-lbfgs")),
     *("size=256,evaluations=24", "size=256,style=768", "size=512,regions=3"),
     *("size=512,style_loss=sliced", "size=512,style_loss=histogram"),
@@ -64,7 +65,9 @@ def measure(words: dict[str, Any]) -> dict[str, float]:
     return {"peak": peak, "foreseen": run.outlook.peak}
 
 
-def _value(text: str) -> int | float | str:
+def _value(text: str) -> int | float | str | None:
+    if text == "None":
+        return None
     for kind in (int, float):
         try:
             return kind(text)

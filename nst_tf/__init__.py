@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nst_tf.pictures.masks import Masked
     from nst_tf.recipe.presets import PRESETS
     from nst_tf.recipe.settings import Settings
+    from nst_tf.run.computer import be_deterministic
     from nst_tf.run.many import Painted, stylize_many
     from nst_tf.run.record import Result, Step
     from nst_tf.run.transfer import Callback, StyleTransfer, stylize
@@ -67,6 +68,7 @@ __all__ = [
     "WeightsError",
     "Workshop",
     "__version__",
+    "be_deterministic",
     "build_model",
     "clear_workshops",
     "data",
@@ -99,6 +101,7 @@ _HOME = {
     "pictures.masks": ("Masked",),
     "recipe.presets": ("PRESETS",),
     "recipe.settings": ("Settings",),
+    "run.computer": ("be_deterministic",),
     "run.many": ("Painted", "stylize_many"),
     "run.record": ("Result", "Step"),
     "run.transfer": ("Callback", "StyleTransfer", "stylize"),

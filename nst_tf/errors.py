@@ -17,6 +17,14 @@ def one_line(text: str) -> str:
     )
 
 
+def in_bytes(count: float) -> str:
+    """A number of bytes for people, in powers of 2: `1.5 GiB`, `512 MiB`, `7 bytes`."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:.{int(unit == 2**30)}f} {name}"
+    return f"{max(count, 0):.0f} bytes"
+
+
 class NSTError(Exception):
     """Base of every error that nst_tf raises on purpose. Its text is one line."""
 
@@ -30,6 +38,19 @@ class SettingsError(NSTError, ValueError):
 
 class FileError(NSTError):
     """A file or folder that cannot be read or written."""
+
+
+class OutputError(FileError):
+    """A file or folder that cannot be written: no room, no permission, or another run has it. What
+    else would be written there could not be, either."""
+
+
+class CheckpointError(SettingsError):
+    """A checkpoint that is of another run."""
+
+
+class DamagedError(FileError):
+    """A checkpoint of which nothing can be read."""
 
 
 class PictureError(FileError):

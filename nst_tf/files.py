@@ -13,11 +13,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, OutputError, in_bytes
 
 
 def check_writable(path: Path) -> None:
-    """Raises FileError where a file could not be written at `path`: before long work, not after."""
+    """Raises OutputError where no file could be written at `path`: before long work, not after."""
     try:
         folder = path.resolve().parent
         reason = None
@@ -34,24 +34,24 @@ def check_writable(path: Path) -> None:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a link to itself
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
-        raise FileError(f"cannot write {path}: {reason}")
+        raise OutputError(f"cannot write {path}: {reason}")
 
 
 def check_room(path: Path, size: int) -> None:
-    """Raises FileError where so many bytes would not go to the disk of `path`."""
+    """Raises OutputError where so many bytes would not go to the disk of `path`."""
     try:
         disk = shutil.disk_usage(path.resolve().parent)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
     if disk.total and disk.free < size:  # of some networks' disks nothing is known
-        raise FileError(
-            f"cannot write {path}: it may take {size / 1e6:.1f} MB, and {disk.free / 1e6:.1f} MB "
-            "are free there: make room, or name another folder"
+        raise OutputError(
+            f"cannot write {path}: it may take {in_bytes(size)}, and {in_bytes(disk.free)} are "
+            "free there: make room, or name another folder"
         )
 
 
 def check_folder(folder: Path) -> None:
-    """Raises FileError where a folder is not there and cannot be made, or cannot be written."""
+    """Raises OutputError where a folder is not there and cannot be made, or cannot be written."""
     try:
         nearest = next(path for path in (folder, *folder.resolve().parents) if path.exists())
         reason = None
@@ -62,20 +62,36 @@ def check_folder(folder: Path) -> None:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a link to itself
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
-        raise FileError(f"cannot write into the folder {folder}: {reason}")
+        raise OutputError(f"cannot write into the folder {folder}: {reason}")
 
 
 def make_folder(folder: Path) -> None:
     """Makes a folder, with those above it, that can be written into.
 
     Raises:
-      FileError: it cannot be made, or there is one without permission.
+      OutputError: it cannot be made, or there is one without permission.
     """
     check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+#: What `replacing` calls the file beside another, for a number of 32 digits.
+_PART = ".{}.part"
+
+
+@contextlib.contextmanager
+def swept(folder: Path) -> Iterator[None]:
+    """Does away with the halves of files that killed processes have left in a folder: after the
+    block, unless that fails, those that nobody has written to during it."""
+    before = {part: stamp(part) for part in folder.glob(_PART.format(32 * "[0-9a-f]"))}
+    yield
+    for part, then in before.items():
+        if stamp(part) == then:
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
 @contextlib.contextmanager
@@ -88,10 +104,10 @@ def replacing(path: Path) -> Iterator[Path]:
     Nobody ever sees half a file, and what was at `path` stays until the new one is whole.
 
     Raises:
-      FileError: the folder cannot be written or is full; the block's own OSErrors, too.
+      OutputError: the folder cannot be written or is full; the block's own OSErrors, too.
     """
     path = path.resolve()  # so that a link stays one
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    part = path.with_name(_PART.format(uuid.uuid4().hex))
     try:
         try:
             yield part
@@ -99,16 +115,22 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write(path: Path, data: bytes | str) -> None:
     """Writes a file atomically, and only returns once the disk has it.
 
     Raises:
-      FileError: the folder cannot be written or is full.
+      OutputError: the folder cannot be written or is full.
     """
-    with replacing(path) as part, part.open("xb") as file:
+    with replacing(path) as part:
+        fill(part, data)
+
+
+def fill(part: Path, data: bytes | str) -> None:
+    """Writes a new file, as that of `replacing`, and only returns once the disk has it."""
+    with part.open("xb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
@@ -131,7 +153,7 @@ def or_elsewhere(write: Callable[[Path], object], path: Path) -> None:
       path: where it belongs.
 
     Raises:
-      FileError: it is not at `path`; the text says where it is instead.
+      OutputError: it is not at `path`; the text says where it is instead, if it is anywhere.
     """
     before = stamp(path)
     try:
@@ -139,10 +161,10 @@ def or_elsewhere(write: Callable[[Path], object], path: Path) -> None:
     except FileError as error:
         kept = _elsewhere(write, path.name)
         if kept is None:
-            raise
+            raise OutputError(str(error)) from error
         older = before is not None and stamp(path) == before
         note = f"; what is at {path} is older" if older else ""
-        raise FileError(f"{error}; the result is kept as {kept}{note}") from error
+        raise OutputError(f"{error}; the result is kept as {kept}{note}") from error
 
 
 def _elsewhere(write: Callable[[Path], object], name: str) -> Path | None:

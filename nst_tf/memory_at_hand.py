@@ -9,8 +9,20 @@ from pathlib import Path
 
 #: Where Linux tells; tests have another.
 _ROOT = Path("/")
+#: How much of what is at hand is given to one thing.
+_SHARE = 0.8
 #: Of a control group's memory what the kernel gives back before it runs out: files it has cached.
 _CACHED = ("inactive_file", "active_file")
+
+
+def allowed(more: int = 0) -> int:
+    """Bytes that one thing may take of what this process may: others want some, too, and what it
+    takes is no more than an estimate.
+
+    Args:
+      more: bytes that the process has and can use for it.
+    """
+    return int(_SHARE * (available() + more))
 
 
 def available() -> int:

@@ -7,14 +7,16 @@ import json
 import os
 import re
 import stat
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, in_bytes
 
 #: Bytes that a file of pixels may have: more than any camera, scanner or painting program here
 #: makes of what may be read at all.
 MOST = 512 << 20
+#: And one of weights: VGG19 with its dense layers takes 1.2 GB in float64, and in float32, with the
+#: two moments that Adam keeps of each number, 1.7 GB.
+MOST_WEIGHTS = 2 << 30
 #: And one of JSON; a manifest of 80 000 iterations has as many.
 MOST_JSON = 32 << 20
 #: Lists and objects in it: each takes some hundred bytes in memory, and three in the file.
@@ -31,26 +33,55 @@ _KINDS = {
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
-def size(path: str | os.PathLike[str]) -> int:
-    """Bytes of a regular file, or of what a link leads to; nothing is opened yet.
+def opened(path: str | os.PathLike[str], most: int) -> BinaryIO:
+    """A regular file, or what a link leads to, open to be read.
 
-    Opening a pipe waits for who writes to it, and a device may have no end.
+    Args:
+      path: of the file.
+      most: bytes that it may have.
 
     Raises:
-      FileError: there is none, or it is something else; the text says what.
+      FileError: there is none, it is something else or larger, or it cannot be read; the text says
+        what.
     """
+    # A device may do something when it is opened, and a file become another one before it is.
+    _check(path, _status(path), most)
     try:
-        status = os.stat(os.fspath(path))  # which takes numbers, too, as open files
+        file = open(path, "rb", opener=_at_once)  # noqa: SIM115
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        _check(path, os.fstat(file.fileno()), most)
+    except FileError:
+        file.close()
+        raise
+    return file
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting for who writes to a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _status(path: str | os.PathLike[str]) -> os.stat_result:
+    try:
+        return os.stat(os.fspath(path))  # which takes numbers, too, as open files
     except FileNotFoundError as error:
         if _URL.match(os.fspath(path)):
             raise FileError(f"{path} is a URL, not a file: download it first") from error
         raise FileError(f"cannot read {path}: {error.strerror}") from error
     except (OSError, ValueError) as error:
         raise FileError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
-    kind = stat.S_IFMT(status.st_mode)
+
+
+def _check(path: str | os.PathLike[str], status: os.stat_result, most: int) -> None:
+    kind, held = stat.S_IFMT(status.st_mode), status.st_size
     if kind != stat.S_IFREG:
         raise FileError(f"{path} is {_KINDS.get(kind, 'something else')}, not a file")
-    return status.st_size
+    if held > most:
+        raise FileError(
+            f"{path} is too large: it holds {in_bytes(held)}, and may have {in_bytes(most)}"
+        )
 
 
 def read(path: str | os.PathLike[str], most: int = MOST) -> bytes:
@@ -63,33 +94,42 @@ def read(path: str | os.PathLike[str], most: int = MOST) -> bytes:
     Raises:
       FileError: it is no such file, is larger, or cannot be read.
     """
-    held = size(path)
-    if held > most:
-        raise FileError(f"{path} is too large: it holds {mib(held)}, and may have {mib(most)}")
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(held + 1)  # and no more, where the system's own files have no end
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    with opened(path, most) as file:
+        held = os.fstat(file.fileno()).st_size
+        try:
+            # And no more, where the system's own files have no end; of one of these, None is what
+            # would have to be waited for.
+            data = file.read(held + 1) or b""
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {error.strerror}") from error
     if len(data) != held:
         raise FileError(f"cannot read {path}: it holds more or less than its {held} bytes")
     return data
 
 
-def sha256(path: str | os.PathLike[str]) -> str:
-    """The hash of a regular file of any size.
+def sha256(path: str | os.PathLike[str], most: int = MOST_WEIGHTS) -> str:
+    """The hash of a regular file.
+
+    Args:
+      path: of the file.
+      most: bytes that it may have.
 
     Raises:
-      FileError: it is no such file, or cannot be read.
+      FileError: it is no such file, is larger, or cannot be read.
     """
-    size(path)
+    with opened(path, most) as file:
+        try:
+            return sha256_of(file)
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {error.strerror}") from error
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """The hash of all that a file holds."""
     digest = hashlib.sha256()
-    try:
-        with Path(path).open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    file.seek(0)
+    while piece := file.read(1 << 20):
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -106,8 +146,3 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError, too; lists of lists of ...
         raise FileError(f"{path} is not JSON: {error}") from error
-
-
-def mib(count: int) -> str:
-    """A number of bytes for people: `512 MiB`, from 10 GiB on `12 GiB`."""
-    return f"{count >> 20} MiB" if count < 10 << 30 else f"{count >> 30} GiB"

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-#: Ctrl-C; a system that shuts down, or a container; a terminal that is closed.
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: A terminal that is closed, which Windows does not tell.
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+#: Ctrl-C; a system that shuts down, or a container; a closed terminal, where that is a signal.
+ENDING = (signal.SIGINT, signal.SIGTERM, *([_HANGUP] if _HANGUP else []))
 
 
 class Signalled(KeyboardInterrupt):
@@ -64,15 +66,15 @@ def stopping(end: Callable[[], None], begun: Callable[[], bool] = lambda: True) 
     terminals = [stream for stream in (1, 2) if _is_terminal(stream)]
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
+        if number == _HANGUP:
             _silence(terminals)
-        if stop.number is not None or not begun():
+        again, stop.number = stop.number is not None, stop.number or number
+        if again or not begun():
             raise Signalled(number)
-        stop.number = number
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         # Not by sys.stderr, which may be in the middle of writing.
         with contextlib.suppress(OSError):
-            text = f"\nstopping after this step ({name} again: at once, nothing saved)\n"
+            text = f"\nstopping after this step ({name} again: at once, without a picture)\n"
             os.write(2, text.encode())
         end()
 
@@ -97,10 +99,23 @@ def deferred() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def heeded() -> Iterator[None]:
+    """A signal interrupts the block and takes effect after it, also where an error was made of the
+    interrupt, or nothing: a module in the making does both."""
+    stop = Stop()
+    try:
+        with interrupting() as stop:
+            yield
+    finally:
+        if stop.number is not None:
+            signal.raise_signal(stop.number)
+
+
+@contextlib.contextmanager
 def ignored() -> Iterator[None]:
     """Processes that begin in the block never see a Ctrl-C, nor that the terminal is closed: who
     starts them tells them to stop. SIGTERM still ends one of them alone."""
-    with _handled(signal.SIG_IGN, (signal.SIGINT, signal.SIGHUP)):
+    with _handled(signal.SIG_IGN, tuple(one for one in ENDING if one != signal.SIGTERM)):
         yield
 
 

@@ -22,6 +22,12 @@ from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images
 from nst_tf.recipe import layers
+from nst_tf.run.transfer import StyleTransfer
+from nst_tf.run.workshop import Workshop
+
+# Processes that tests start, in whichever folder, find the package that is tested.
+PATHS = str(assets.SCENE.parent.parent.parent), os.environ.get("PYTHONPATH")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, PATHS))
 
 # Whoever started the tests in the background, or under nohup, has these ignored, which processes
 # inherit and commands respect.
@@ -118,6 +124,23 @@ def tiny_weights():
         biases[name] = (0.1 * draw.standard_normal(4)).astype(np.float32)
         before = 4
     return weights_module.Weights(kernels, biases, "tiny")
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Workshop:
+    """Of all that `stylize` makes: compiling is what takes the time."""
+    return Workshop()
+
+
+@pytest.fixture(scope="session")
+def stylize(tiny_weights, scene, painting, workshop):
+    """Makes a run of the tiny network, `stylize(FIELD=value)`."""
+
+    def run(content=scene, style=painting, **options):
+        usual = {"preset": "gatys2016", "size": 48, "evaluations": 12, "workshop": workshop}
+        return StyleTransfer(content, style, **{"weights": tiny_weights, **usual, **options})
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -130,6 +130,18 @@ def bombs(frames: int) -> Iterator[File]:
             f"picture-frames.{kind.lower()}",
             written(made[0], kind, save_all=True, append_images=some),
         )
+    yield from bombs_of_weights()
+    long = b"[" + b"[]," * (10 << 20) + b"[]]"
+    for kind in ("json", "run", "votes"):
+        yield f"{kind}-deep.json", b"[" * 100_000
+        yield f"{kind}-long.json", long
+        yield f"{kind}-longer.json", long + bytes(8 << 20)
+        yield f"{kind}-number.json", b"9" * 1_000_000
+        yield f"{kind}-bytes.json", bytes(range(256))
+
+
+def bombs_of_weights() -> Iterator[File]:
+    """Likewise, called weights."""
     yield "weights-bomb.npz", _npz(_npy("(100000000,)", b""), 400)
     yield "weights-promise.npz", _npz(_npy("(1000000000000,)", b""))
     yield "weights-pickle.npz", _npz(_npy("(1,)", b"cos\n", "|O"))
@@ -140,13 +152,6 @@ def bombs(frames: int) -> Iterator[File]:
         made_by_h5py.create_dataset("conv1_1/kernel", shape, "f4", chunks=True, compression=9)
         made_by_h5py.create_dataset("conv1_1/bias", (64,), "f4", external=[("/etc/passwd", 0, 256)])
     yield "weights-bomb.h5", file.getvalue()
-    long = b"[" + b"[]," * (10 << 20) + b"[]]"
-    for kind in ("json", "run", "votes"):
-        yield f"{kind}-deep.json", b"[" * 100_000
-        yield f"{kind}-long.json", long
-        yield f"{kind}-longer.json", long + bytes(8 << 20)
-        yield f"{kind}-number.json", b"9" * 1_000_000
-        yield f"{kind}-bytes.json", bytes(range(256))
 
 
 def of_ours() -> Iterator[File]:

@@ -93,7 +93,7 @@ def _good(name, given):
             return False
         if value.ndim != 4 or value.shape[3] != 3 or min(value.shape[1:3]) < LEAST:
             return False
-        if value.shape[1] * value.shape[2] > 2**24:
+        if max(value.shape[0], 1) * value.shape[1] * value.shape[2] > 2**24:
             return False
         if name == "fixed" and value.shape[1:3] != (SIZE, SIZE):
             return False

@@ -16,6 +16,7 @@ import killed_runs
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_locks import held
 
 from nst_tf import assets
 from nst_tf.apps.main import main
@@ -138,6 +139,42 @@ def test_it_goes_on_to_the_same_picture(stylize, straight, tmp_path, name):
     assert_same(stylize(name, checkpoint=tmp_path).run(), wanted)
 
 
+def killed_processes(folder, times, **job):
+    """Ends processes so often, and lets the last one come to its end."""
+    job |= {"folder": str(folder / "aside"), "times": times}
+    (folder / "job.json").write_text(json.dumps(job))
+    done = subprocess.run(
+        [sys.executable, killed_runs.__file__, folder / "job.json"],
+        capture_output=True,
+        text=True,
+        timeout=300 + 120 * times,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == times
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_killed_grids_go_on_to_the_same_pictures(tmp_path, times):
+    """Likewise, in any of three pictures; nothing is left over."""
+    options = {**GATYS, "optimizer": "adam", "evaluations": max(8, 4 * times), **SHALLOW}
+    killed_processes(tmp_path, kind="grid", seed=0, times=times, options=options, most=8)
+    killed_runs.grid(options, tmp_path / "wanted", workshop=Workshop())
+    names = {path.name for path in (tmp_path / "wanted").iterdir()}
+    assert names == {path.name for path in (tmp_path / "aside").iterdir()} and len(names) == 6
+    for path in (tmp_path / "wanted").glob("*.png"):
+        assert path.read_bytes() == (tmp_path / "aside" / path.name).read_bytes()
+
+
+@pytest.mark.long
+def test_killed_batches_go_on_to_the_same_pictures(tmp_path):
+    """Of three photos, by one call."""
+    options = {**GATYS, "optimizer": "adam", "evaluations": 80, **SHALLOW}
+    killed_processes(tmp_path, kind="batch", seed=0, times=20, options=options, most=8)
+    with np.load(tmp_path / "aside.npz") as made:
+        for one, name in zip(killed_runs.batch(options, None), made, strict=True):
+            assert one.tobytes() == made[name].tobytes()
+
+
 @pytest.mark.parametrize("name", ["small", *LONG[: list(RUNS).index("neighbours")]])
 def test_killed_runs_go_on_to_the_same_picture(tmp_path, name):
     """Processes that SIGKILL ends at random moments, twice; NST_TF_KILLS=20 for 20 times."""
@@ -146,16 +183,7 @@ def test_killed_runs_go_on_to_the_same_picture(tmp_path, name):
     options = {**RUNS[name], "evaluations": RUNS[name]["evaluations"] * max(1, times // 2)}
     few = {"style_layers": {"conv1_1": 1.0}}
     options |= few if name == "neighbours" else SHALLOW
-    job = {"folder": str(tmp_path / "aside"), "seed": name, "times": times, "options": options}
-    (tmp_path / "job.json").write_text(json.dumps(job))
-    done = subprocess.run(
-        [sys.executable, killed_runs.__file__, tmp_path / "job.json"],
-        capture_output=True,
-        text=True,
-        timeout=300 + 120 * times,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) == times
+    killed_processes(tmp_path, kind="run", seed=name, times=times, options=options, most=2)
     wanted = StyleTransfer(assets.SCENE, assets.PAINTING, weights="mini", **options).run()
     assert np.load(tmp_path / "aside.npy").tobytes() == wanted.array.tobytes()
     history = json.loads((tmp_path / "aside.json").read_text())
@@ -362,7 +390,7 @@ def test_no_damage_goes_unseen(aside):
             track = Track()
             try:
                 checkpoint_module._read(place, track)
-            except checkpoint_module._DamagedError:
+            except checkpoint_module._SpoiltError:
                 seen += 1
                 continue
             assert track.history == sound.history and track.begun == sound.begun
@@ -411,16 +439,24 @@ def test_what_is_no_folder_for_it_is_refused(stylize, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_two_runs_in_one_folder_end_alike(stylize, straight, tmp_path):
-    """In turn, as two processes would: they are the same run, and keep what either can go on
-    from."""
+def test_a_folder_has_one_run_at_a_time(stylize, straight, tmp_path):
+    """Of this process or another, for as long as that lives."""
     one, other = (iter(stylize(checkpoint=tmp_path, checkpoint_every=0)) for _ in range(2))
-    for _ in range(5):
+    for _ in range(3):
         next(one)
+    with pytest.raises(FileError, match=f"{tmp_path} is in use by another run: wait"):
         next(other)
     one.close()
-    other.close()
-    assert_same(stylize(checkpoint=tmp_path).run(), straight())
+    with held(tmp_path) as process:
+        with pytest.raises(FileError, match="is in use by another run"):
+            stylize(checkpoint=tmp_path).run()
+        process.kill()
+        process.wait()
+        told = []
+        result = stylize(checkpoint=tmp_path, callbacks=[told.append]).run()
+    assert_same(result, straight())
+    assert told[0].iteration == 2
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.filterwarnings("always:.*is damaged")  # in words that are looked at below

@@ -55,7 +55,7 @@ def test_it_looks_at_what_the_package_requires(setup_cfg):
 
 def test_it_knows_every_optional_part(setup_cfg):
     """But those for who works on the package, and the old stack's."""
-    extras = dict(setup_cfg.items("options.extras_require", raw=True))
+    extras = dict(setup_cfg.items("options.extras_require"))  # with what one takes of another
     assert set(health.EXTRAS) == set(extras) - {"bench", "test", "addons"}
     modules = {
         "scikit-image": "skimage",

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections import Counter
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -321,12 +320,9 @@ def test_ctrl_c_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capfd, workshop
 def test_ctrl_c_ends_two_processes(tmp_path):
     """As a terminal sends it: to all of them."""
     command = [sys.executable, "-m", "nst_tf.apps.main", *LONG]
-    root = str(Path(__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": root}
     process = subprocess.Popen(
         [*command, "--evaluations=100000", "--workers=2"],
         cwd=tmp_path,
-        env=environment,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -347,10 +343,8 @@ def test_ctrl_c_ends_two_processes(tmp_path):
 
 
 def test_help_without_docstrings_has_a_line_for_every_experiment():
-    root = str(Path(__file__).parent.parent)
     done = subprocess.run(
         [sys.executable, "-OO", "-m", "nst_tf.apps.main", "experiment", "--help"],
-        env={**os.environ, "PYTHONPATH": root},
         capture_output=True,
         text=True,
         check=True,

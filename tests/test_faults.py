@@ -6,32 +6,27 @@ import ast
 import errno
 import json
 import os
-import random
 import shutil
 import subprocess
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from pictures import black_ink_only
 from PIL import Image
-from test_descent import eagerly
-from test_optimizers import START, bowl
 
 import nst_tf
-from nst_tf import assets, files, optimizers
-from nst_tf.apps import command
+from nst_tf import assets, files
+from nst_tf.apps import command, gpus
 from nst_tf.apps.main import main
-from nst_tf.errors import DivergenceError, FileError, NSTError
-from nst_tf.losses.objective import Evaluation
-from nst_tf.network.weights import Weights
+from nst_tf.errors import FileError, OutputError
 from nst_tf.recipe import presets
-from nst_tf.run import descent
-from nst_tf.run.descent import Limits
-from nst_tf.run.jobs import Job, Jobs
+from nst_tf.run.job import Job
+from nst_tf.run.jobs import Jobs
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 
@@ -168,7 +163,7 @@ def test_a_full_disk(disk, refuge, during, capsys):
     kept(refuge, capsys.readouterr().err)
     assert {path.name for path in disk.iterdir()} == {"others"}
     assert stylize(disk / "out.png") == 2  # and now it is known before
-    assert "MB are free there: make room" in capsys.readouterr().err
+    assert "are free there: make room" in capsys.readouterr().err
 
 
 def test_a_disk_that_can_only_be_read(disk, refuge, during, capsys):
@@ -195,10 +190,10 @@ def test_an_older_picture_is_not_taken_for_the_result(tmp_path, refuge, during, 
     assert stylize(out) == 0
     before = out.read_bytes()
     during(lambda: (tmp_path / "out.json").unlink() or (tmp_path / "out.json").mkdir())
-    assert stylize(out, "--init=noise") == 2  # the picture is new, its manifest is not there
+    assert stylize(out, "--init=noise") == 2  # a picture without its manifest would be half of it
     error = capsys.readouterr().err
-    assert kept(refuge, error).read_bytes() == out.read_bytes() != before
-    assert "is older" not in error
+    assert kept(refuge, error).read_bytes() != out.read_bytes() == before
+    assert f"what is at {out} is older" in error
     (tmp_path / "out.json").rmdir()
 
 
@@ -251,20 +246,30 @@ def test_a_classical_picture_is_kept_as_well(tmp_path, refuge, monkeypatch, caps
     assert f"kept as {picture}" in capsys.readouterr().err and not list(folder.iterdir())
 
 
-def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch):
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch, keep_going):
+    """And no other is made, for which there would be as little room."""
     settings = presets.settings(
         "gatys2016", size=32, iterations=2, optimizer="adam",
         content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0},
     )  # fmt: skip
     out = tmp_path / "grid" / "one.png"
     job = Job("one", settings, str(assets.SCENE), (str(assets.PAINTING),), "mini", out)
-    with monkeypatch.context() as patch, pytest.raises(FileError) as caught:
+    jobs = [replace(job, name=name, output=out.with_stem(name)) for name in ("one", "two")]
+    how: Any = {"keep_going": keep_going, "workshop": Workshop()}
+    with monkeypatch.context() as patch, pytest.raises(OutputError) as caught:
         patch.setattr(os, "fsync", Full(out.parent, 1, True))
-        Jobs([job]).run()
+        Jobs(jobs, **how).run()
     kept(refuge, f"{caught.value}\n", "one.png")
-    assert list(Jobs([job]).run()) == ["one"] and out.exists()  # the same command goes on
+    assert not list(out.parent.glob("*two*"))
+    assert list(Jobs(jobs, **how).run()) == ["one", "two"]  # the same command goes on
+    assert {path.stem for path in out.parent.iterdir()} == {"one", "two"}
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="free there: make room"):
+        patch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(1, 1, 1))
+        Jobs([replace(jobs[0], output=out.with_stem("three"))], **how).run()
 
 
+@pytest.mark.filterwarnings("always:.*was written by another")
 def test_two_runs_to_one_file(tmp_path, during, capsys):
     """The last one wins, and says so."""
     out = tmp_path / "out.png"
@@ -289,11 +294,25 @@ def test_whatever_else_ends_a_run_its_picture_is_saved(tmp_path, during, capsys)
 
 
 @pytest.mark.parametrize(
-    ("visible", "words"),
-    [("0", "CUDA_VISIBLE_DEVICES=0 asks for one"), ("", None), ("-1", None)],
+    ("visible", "devices", "maker", "words"),
+    [
+        ("0", [], None, "CUDA_VISIBLE_DEVICES=0 asks for one"),
+        ("", ["nvidia0"], None, None),
+        ("-1", ["nvidia0"], None, None),
+        (None, ["nvidia3", "nvidiactl"], "NVIDIA", "there is one"),
+        (None, ["nvidiactl", "kfd"], "AMD", None),
+        (None, ["null"], None, None),
+    ],
 )
-def test_a_gpu_that_is_not_there(monkeypatch, visible, words):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+def test_a_gpu_that_is_not_there(monkeypatch, tmp_path, visible, devices, maker, words):
+    for name in devices:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(gpus, "_DEVICES", tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus.maker() == maker
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
     line = command.missing_gpu()
     assert line is None if words is None else line is not None and words in line
@@ -312,142 +331,3 @@ def test_no_duration_depends_on_the_time_of_day():
                 asked |= {(node.module, name.name) for name in node.names}
     assert ("time", "perf_counter") in asked  # it would be found
     assert not asked & {("time", "time"), ("datetime", "datetime"), ("datetime", "now")}
-
-
-# Numbers that are none.
-
-
-class Planted:
-    """An objective whose value, gradient, or a single number of that is NaN or infinite at some of
-    its evaluations, the first of them perhaps; `met` counts them."""
-
-    def __init__(self, evaluate, draw: random.Random) -> None:
-        self.evaluate, self.count, self.met = evaluate, 0, 0
-        self.first = draw.choice([1, 2, 3, 5, 8])
-        self.share, self.what = draw.choice([0.1, 0.5, 1]), draw.choice(["loss", "all", "one"])
-        self.number, self.draw = draw.choice([np.nan, np.inf, -np.inf]), draw
-
-    def __call__(self, image):
-        loss, gradient, terms = self.evaluate(image)
-        self.count += 1
-        if self.count >= self.first and self.draw.random() < self.share:
-            self.met += 1
-            if self.what == "loss":
-                loss = loss + self.number
-            elif self.what == "all":
-                gradient = gradient + self.number
-            else:
-                planted = np.array(gradient)
-                planted.flat[self.draw.randrange(planted.size)] = self.number
-                gradient = tf.constant(planted)
-        return Evaluation(loss, gradient, terms)
-
-
-@pytest.mark.parametrize("name", ["lbfgs", "adam", "gd", "pyramid"])
-@pytest.mark.parametrize("tries", [5, pytest.param(100, marks=pytest.mark.long)])
-def test_numbers_that_are_none_in_a_descent(name, tries):
-    """It ends, and with the best image that had a finite loss and gradient."""
-    ends, met = set(), 0
-    for seed in range(tries):
-        evaluate = Planted(bowl, random.Random(seed))
-        solver, limits = optimizers.create(name), Limits(evaluations=20)
-        progress = descent.begin(evaluate, solver, START)
-        if not progress.finite:
-            ends.add("refused")
-            continue
-        take_step = eagerly(evaluate, solver)
-        begun = progress
-        for progress in descent.descend(evaluate, solver, begun, limits, take_step):
-            assert np.isfinite(progress.best.image).all() and np.isfinite(progress.best.loss)
-            assert np.isfinite(progress.best.gradient).all()
-        ends.add(descent.verdict(progress, limits))
-        true = float(bowl(progress.best.image)[0])
-        np.testing.assert_allclose(float(progress.best.loss), true, rtol=1e-6)
-        met += evaluate.met
-    assert ends <= {"refused", "finished", "stalled", "diverged"} and met > tries
-
-
-@pytest.fixture
-def planted(monkeypatch, without_graphs, tiny_weights):
-    """A small run of three scales whose objective is not always finite, and how it ends."""
-
-    def run(plant) -> str:
-        class Poisoned(Workshop):
-            def objective(self, *arguments, **options):
-                return plant(super().objective(*arguments, **options))
-
-        settings: dict[str, Any] = {
-            "size": 32,
-            "min_scale": 16,
-            "evaluations": 1,
-            "optimizer": "adam",
-        }
-        settings |= {"content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0}}
-        run = StyleTransfer(
-            str(assets.SCENE), str(assets.PAINTING), weights=tiny_weights, workshop=Poisoned(),
-            preset="gatys2016", **settings,
-        )  # fmt: skip
-        try:
-            result = run.run()
-        except DivergenceError as error:
-            if error.result is None:
-                return "refused"
-            result = error.result
-        assert np.isfinite(result.array).all()
-        assert result.array.min() >= 0 and result.array.max() <= 1
-        json.dumps(result.manifest, allow_nan=False)
-        return result.stopped
-
-    return run
-
-
-@pytest.mark.parametrize("tries", [3, pytest.param(40, marks=pytest.mark.long)])
-def test_numbers_that_are_none_in_a_run(planted, tries):
-    def of(seed: int) -> str:
-        draw = random.Random(seed)
-        made: dict[int, Planted] = {}
-        return planted(lambda given: made.setdefault(id(given), Planted(given, draw)))
-
-    ends = {of(seed) for seed in range(tries)}
-    assert ends <= {"refused", "finished", "stalled", "diverged"}
-
-
-def test_a_scale_that_does_not_begin_leaves_the_one_before(planted):
-    seen = []
-
-    def from_the_second_on(given):
-        def evaluate(image):
-            loss, gradient, terms = given(image)
-            seen.append(int(image.shape[2]))
-            return Evaluation(
-                loss * (1.0 if image.shape[2] == seen[0] else np.nan), gradient, terms
-            )
-
-        return evaluate
-
-    assert planted(from_the_second_on) == "diverged"
-    assert len(set(seen)) == 2  # the third is not tried
-
-
-@pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_numbers_that_are_none_in_what_is_given(tiny_weights, number):
-    """One anywhere is enough: in a picture, in the network, in a term of the user's."""
-    draw = np.random.default_rng(0)
-    picture = draw.random((24, 24, 3), np.float32)
-    good = {
-        "weights": tiny_weights, "preset": "gatys2016", "evaluations": 2, "optimizer": "adam",
-        "content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0},
-    }  # fmt: skip
-    bad = picture.copy()
-    bad.flat[draw.integers(bad.size)] = number
-    for pair in ((bad, picture), (picture, bad)):
-        with pytest.raises(NSTError, match="float pictures are in"):
-            nst_tf.stylize(*pair, **good)
-    kernels = {name: kernel.copy() for name, kernel in tiny_weights.kernels.items()}
-    kernels["conv1_1"].flat[draw.integers(kernels["conv1_1"].size)] = number
-    weights = Weights(kernels, tiny_weights.biases, "planted")
-    with pytest.raises(NSTError, match="not finite"):
-        nst_tf.stylize(picture, 1 - picture, **{**good, "weights": weights})
-    term = nst_tf.Term("bad", lambda image: tf.reduce_mean(image) * number)
-    with pytest.raises(NSTError, match="not finite"):
-        nst_tf.stylize(picture, 1 - picture, terms=[term], **good)

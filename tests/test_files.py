@@ -59,6 +59,21 @@ def test_a_block_that_fails_leaves_the_old_file_and_its_own_error(tmp_path):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
+def test_halves_of_files_are_swept_away(tmp_path):
+    """Of processes that are no more: what somebody writes to meanwhile is left alone."""
+    names = [f".{number:032x}.part" for number in (1, 2)] + [".notes.part", ".2.part", "a.part"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    with pytest.raises(KeyError), files.swept(tmp_path):
+        raise KeyError
+    assert len(list(tmp_path.iterdir())) == len(names)
+    with files.swept(tmp_path):
+        os.utime(tmp_path / names[1], ns=(0, 0))
+        with files.replacing(tmp_path / "b") as part:
+            part.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {*names[1:], "b"}
+
+
 def test_a_link_stays_a_link(tmp_path):
     link, target = tmp_path / "link", tmp_path / "target"
     link.symlink_to(target)

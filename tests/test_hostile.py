@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
 import hostile
@@ -15,6 +18,7 @@ import pytest
 from PIL import Image
 
 from nst_tf import memory_at_hand, reading
+from nst_tf.apps import command
 from nst_tf.errors import FileError, NSTError, PictureError, WeightsError
 from nst_tf.network import weights
 from nst_tf.pictures import encoded, images, proof
@@ -108,7 +112,7 @@ def test_memory_that_is_not_there(monkeypatch, tmp_path):
     images.save(np.zeros((40, 50, 3)), tmp_path / "a.png")
     monkeypatch.setattr(memory_at_hand, "available", lambda: 2000)
     for picture in (tmp_path / "a.png", Image.new("RGB", (9, 99))):
-        with pytest.raises(PictureError, match="of memory, and 0 MiB are left"):
+        with pytest.raises(PictureError, match="of memory, and 2 KiB are at hand"):
             images.load(picture)
     monkeypatch.setattr(memory_at_hand, "available", lambda: GIB)
     for picture in (tmp_path / "a.png", np.zeros((40, 50, 3))):
@@ -154,10 +158,47 @@ def test_a_file_is_read_no_further_than_it_said(tmp_path):
         reading.read(tmp_path / "small", 4)
 
 
+@pytest.mark.parametrize("name", ["large.npz", "large.h5"])
+def test_a_weights_file_has_an_end(tmp_path, name):
+    """Larger than any VGG19, with all that training adds: nothing of it is read."""
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(100 << 30)
+    began = time.process_time()
+    with pytest.raises(WeightsError, match="too large: it holds 100 GiB, and may have 2048 MiB"):
+        weights.load(tmp_path / name)
+    assert time.process_time() - began < 1
+    with pytest.raises(FileError, match="too large"):
+        reading.sha256(tmp_path / name)
+
+
+def test_a_file_that_becomes_a_pipe(tmp_path, monkeypatch):
+    """Between the look at it and its opening, which would wait for who writes to it."""
+    (tmp_path / "file").write_bytes(b"12345")
+    regular = os.stat(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(reading, "_status", lambda path: regular)
+    signal.alarm(60)
+    try:
+        for read in (reading.read, reading.sha256, weights.load):
+            with pytest.raises(NSTError, match="is a pipe, not a file"):
+                read(tmp_path / "pipe")
+    finally:
+        signal.alarm(0)
+
+
 def test_names_are_shown_and_not_obeyed():
     assert str(NSTError("no \x1b[2Jfile\r\n\x07 caf\u00e9 \u202egnp.jpg")) == (
         r"no \x1b[2Jfile \x07 café \u202egnp.jpg"
     )
+
+
+def test_nor_are_those_in_a_warning(capsys):
+    def warn(_argv):
+        warnings.warn("no \x1b[2Jfile\nmore", stacklevel=1)
+        return 0
+
+    assert command.run("stylize", warn, []) == 0
+    assert capsys.readouterr().err == "nst-tf stylize: no \\x1b[2Jfile more\n"
 
 
 def test_a_profile_whose_words_are_no_letters(tmp_path):
@@ -178,8 +219,9 @@ def test_nothing_is_unpickled_nor_advised_to_be(tmp_path):
 
 
 def test_weights_that_unpack_to_more_than_a_network_has(tmp_path):
-    for name, data in hostile.bombs(1):
-        if name.startswith("weights-bomb"):
-            (tmp_path / name).write_bytes(data)
-            with pytest.raises(WeightsError, match=r"unpack to|in another file"):
-                weights.load(tmp_path / name)
+    bombs = {name: data for name, data in hostile.bombs_of_weights() if "bomb" in name}
+    assert len(bombs) == 2
+    for name, data in bombs.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(WeightsError, match=r"unpack to|in another file"):
+            weights.load(tmp_path / name)

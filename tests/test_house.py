@@ -12,7 +12,7 @@ ROOT = Path(nst_tf.__file__).parent
 #: From left to right. What stands in one line knows nothing of the others there.
 ROOMS = [
     {"errors", "version", "assets", "registration", "memory_at_hand"},
-    {"files", "reading", "signals", "recipe", "classical"},
+    {"files", "locks", "reading", "signals", "recipe", "classical"},
     {"pictures", "optimizers"},
     {"network", "page"},
     {"losses"},

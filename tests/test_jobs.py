@@ -3,24 +3,28 @@
 import hashlib
 import io
 import json
+import random
 import re
+import shutil
 import threading
 
 import numpy as np
 import pytest
 from PIL import Image
+from test_locks import held
 
 from nst_tf import assets
-from nst_tf.errors import FileError, NSTError, PictureError
+from nst_tf.errors import FileError, NSTError, OutputError, PictureError, SettingsError
 from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
 from nst_tf.pictures import images
-from nst_tf.run import jobs as jobs_module
-from nst_tf.run.jobs import Jobs
+from nst_tf.run import job as job_module
+from nst_tf.run.jobs import Engine, Jobs
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 from nst_tf.watch.progress_bar import JobsBar
+from nst_tf.watch.watchers import Filming, Watchers
 
 SHALLOW = {"content_layers": {"conv1_2": 1.0}, "style_layers": {"conv1_1": 1.0}}
 BETAS = ("0.1", "1", "10", "30", "100", "1000")
@@ -152,6 +156,143 @@ def test_a_run_without_its_logs_is_not_done(plan, make, tmp_path):
     assert list((logs / "beta-1").iterdir())
 
 
+class KilledError(Exception):
+    """In the place of a SIGKILL."""
+
+
+class Killing:
+    """An observer that ends the jobs after so many steps in all; `seen` are these, by job."""
+
+    def __init__(self, after=None):
+        self.after, self.seen = after, []
+
+    def update(self, name, done, loss):
+        self.seen.append((name, done))
+        if len(self.seen) == self.after:
+            raise KilledError
+
+    def finish(self, name):
+        pass
+
+
+def killed(jobs):
+    with pytest.raises(KilledError):
+        jobs.run()
+
+
+@pytest.fixture(scope="module")
+def three(plan, make, tmp_path_factory):
+    """Three runs of several steps, and the pictures that they come to."""
+    made = plan(values=("1", "10", "100"), evaluations=9)
+    make(made, folder := tmp_path_factory.mktemp("three")).run()
+    return made, pixels(folder)
+
+
+def assert_done(folder, wanted):
+    """The same pictures, and nothing else."""
+    found = pixels(folder)
+    assert found.keys() == wanted.keys()
+    for name, picture in wanted.items():
+        np.testing.assert_array_equal(found[name], picture)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {name[:-4] + end for name in wanted for end in (".png", ".json")}
+
+
+def test_what_is_killed_goes_on_in_the_midst_of_a_picture(three, make, tmp_path):
+    """At random moments; no step is made twice but the one that a run was ended at."""
+    made, wanted = three
+    draw, seen = random.Random(0), []
+    for _ in range(6):
+        observer = Killing(after=draw.randint(2, 6))
+        killed(make(made, tmp_path, observer=observer, engine=Engine(checkpoint_every=0)))
+        assert [path.name for path in tmp_path.glob(".*")] == [f".{observer.seen[-1][0]}.png.aside"]
+        assert seen[-1:] in ([], observer.seen[:1]) or observer.seen[0][0] != seen[-1][0]
+        seen += observer.seen
+    make(made, tmp_path, observer=(observer := Killing())).run()
+    assert len(seen + observer.seen) <= 3 * 9 + 6
+    assert_done(tmp_path, wanted)
+
+
+def test_a_changed_setting_begins_anew(three, plan, make, tmp_path):
+    made, wanted = three
+    other = plan(values=("100",), evaluations=9, seed=3)
+    killed(make(other, tmp_path, observer=Killing(after=5)))
+    assert list(tmp_path.glob(".*.aside/iteration-*"))
+    make(made, tmp_path, observer=(observer := Killing())).run()
+    assert observer.seen[0] == ("beta-100", 1)
+    assert_done(tmp_path, wanted)
+
+
+@pytest.mark.filterwarnings("always:.*is damaged")
+@pytest.mark.parametrize("what", ["run.json", "iteration-*/descent.index"])
+def test_what_is_damaged_begins_anew_and_says_so(three, make, tmp_path, what):
+    made, wanted = three
+    killed(make(made, tmp_path, observer=Killing(after=5)))
+    (path,) = tmp_path.glob(f".*.aside/{what}")
+    path.write_bytes(b"{")
+    with pytest.warns(UserWarning, match="^beta-100 begins anew: .*read"):
+        make(made, tmp_path, observer=(observer := Killing())).run()
+    assert observer.seen[0] == ("beta-100", 1)
+    assert_done(tmp_path, wanted)
+
+
+def test_what_is_stopped_is_put_aside(three, make, tmp_path):
+    made, wanted = three
+    observer = Stopping("beta-10", "thread")
+    observer.jobs = jobs = make(made, tmp_path, observer=observer)
+    assert list(jobs.run()) == ["beta-100"]
+    ended = json.loads((tmp_path / "beta-10.json").read_text())["evaluations"]
+    make(made, tmp_path, observer=(observer := Killing())).run()
+    assert observer.seen[0] == ("beta-10", ended)
+    assert_done(tmp_path, wanted)
+
+
+def test_what_was_put_aside_of_a_run_that_is_done_goes(three, make, tmp_path, monkeypatch):
+    """As where it was killed once its picture was there; and what is left of doing away with it."""
+    made, wanted = three
+    with monkeypatch.context() as patch:
+        patch.setattr(job_module.checkpoint, "forget", lambda folder: None)
+        make(made, tmp_path).run()
+    assert len(list(tmp_path.glob(".*.aside/iteration-*"))) == 3
+    removed, remove = [], shutil.rmtree
+
+    def killing(path, **options):
+        removed.append(path)
+        if len(removed) == 2:
+            raise KilledError
+        remove(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killing)
+        killed(make(made, tmp_path))
+    (tmp_path / "beta-100.png").unlink()  # which needs to be made again, beside half of it
+    make(made, tmp_path).run()
+    assert_done(tmp_path, wanted)
+
+
+def test_what_has_to_see_all_of_a_run_begins_anew(three, make, tmp_path, monkeypatch):
+    """Half of a film is none."""
+    assert Watchers(films=(Filming(tmp_path / "film.webp"),)).see_all and not Watchers().see_all
+    made, wanted = three
+    monkeypatch.setattr(Watchers, "see_all", True)
+    killed(make(made, tmp_path, observer=Killing(after=4)))
+    assert not list(tmp_path.iterdir())
+    make(made, tmp_path, observer=(observer := Killing())).run()
+    assert observer.seen[0] == ("beta-100", 1)
+    assert_done(tmp_path, wanted)
+
+
+def test_a_folder_has_one_grid_at_a_time(three, make, tmp_path):
+    made, wanted = three
+    with held(tmp_path) as process:
+        with pytest.raises(OutputError, match=f"{tmp_path} is in use by another run: wait"):
+            make(made, tmp_path, keep_going=True).run()
+        process.kill()
+        process.wait()
+        make(made, tmp_path).run()
+    assert_done(tmp_path, wanted)
+
+
 class Stopping:
     """An observer that stops the jobs in the middle of one."""
 
@@ -276,6 +417,15 @@ def test_the_time_left_is_of_what_is_run(plan, tmp_path, clock):
         assert "93/120 [00:06<00:54]" in str(bar)
 
 
+def test_steps_before_a_run_was_put_aside_are_no_speed(plan, tmp_path, clock):
+    made = plan(values=("1", "10"), evaluations=30)
+    with JobsBar(Folder(tmp_path).jobs(made.cells), stream=io.StringIO()) as bar:
+        for step in (21, 22, 23):
+            clock[0] += 2
+            bar.update(made.cells[0].name, step, 1.0)
+        assert "23/60 [00:06<01:14]" in str(bar)
+
+
 def test_a_bar_that_is_not_shown_writes_nothing(plan, make, tmp_path):
     made, stream = plan(values=("1",)), io.StringIO()
     with JobsBar(Folder(tmp_path).jobs(made.cells), shown=False, stream=stream) as bar:
@@ -308,7 +458,7 @@ def test_snapshots_are_written_and_not_kept(plan, make, tmp_path, monkeypatch):
             results.append(super().run())
             return results[-1]
 
-    monkeypatch.setattr(jobs_module, "StyleTransfer", Recorded)
+    monkeypatch.setattr(job_module, "StyleTransfer", Recorded)
     make(plan(values=("1",), snapshots=(1, 2)), tmp_path).run()
     assert [result.snapshots for result in results] == [{}]
     assert {"beta-1-0001.png", "beta-1-0002.png"} < set(times(tmp_path))
@@ -326,7 +476,7 @@ def test_what_a_run_that_failed_left_is_taken_for_no_other(plan, make, tmp_path,
             raise PictureError("no space left")
 
     with monkeypatch.context() as patch, pytest.raises(PictureError, match="no space"):
-        patch.setattr(jobs_module, "StyleTransfer", Failing)
+        patch.setattr(job_module, "StyleTransfer", Failing)
         make(second, tmp_path).run()
     assert (pixels(tmp_path)["beta-1-0001.png"] != before["beta-1-0001.png"]).any()
     make(first, tmp_path).run()
@@ -343,6 +493,16 @@ def test_a_folder_that_cannot_be_is_one_line(plan, make, tmp_path):
     with pytest.raises(FileError, match="is no folder") as caught:
         make(plan(values=("1",)), tmp_path / "file" / "below").run()
     assert not isinstance(caught.value, PictureError) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_all_may_take_is_shared(plan, make, tmp_path, workers):
+    jobs = make(
+        plan(values=("1", "2")), tmp_path, engine=Engine(max_memory="4MiB"), workers=workers
+    )
+    said = "4MiB" if workers == 1 else "2 MiB"
+    with pytest.raises(SettingsError, match=f"max_memory is {said}: no size fits"):
+        jobs.run()
 
 
 @pytest.mark.slow

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from nst_tf import assets
+from nst_tf.apps import command
 from nst_tf.apps.main import main
 from nst_tf.classical import methods as classical
-from nst_tf.errors import SettingsError
+from nst_tf.errors import NSTError, SettingsError
 from nst_tf.judge.measures import OTHERS, Judge, style_measures
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images
@@ -254,6 +255,19 @@ def test_what_cannot_be(arguments, words, tmp_path, capsys):
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+def test_how_large_a_result_is_stands_in_its_head(tmp_path, monkeypatch):
+    images.save(np.zeros((48, 64, 3)), tmp_path / "result.png")
+    told, load = [], images.load
+
+    def stop():
+        raise NSTError("far enough")
+
+    monkeypatch.setattr(images, "load", lambda *how: told.append(how) or load(*how))
+    monkeypatch.setattr(command, "import_tensorflow", stop)
+    assert judge(*PAIR, tmp_path / "result.png") == 2
+    assert told == [(str(path), 64) for path in PAIR]
 
 
 def test_help_names_every_method(capsys):

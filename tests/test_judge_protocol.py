@@ -13,7 +13,7 @@ from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images
 from nst_tf.recipe import presets
 from nst_tf.run.classical_work import Painting
-from nst_tf.run.jobs import Job
+from nst_tf.run.job import Job
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from test_locks import held
 
 import nst_tf
 from nst_tf.pictures import images
@@ -57,6 +58,61 @@ def test_every_style_makes_a_result_and_a_list_among_them_is_blended(scene, pain
         expected = nst_tf.stylize(scene, style, **options)
         np.testing.assert_array_equal(result, expected.array)
     assert np.abs(results[0] - results[1]).max() > 0
+
+
+def killed_at(number):
+    """A callback that ends all at the step of this number, of all that were made."""
+    seen = []
+
+    def count(step):
+        seen.append(step)
+        if len(seen) == number:
+            raise ZeroDivisionError
+
+    return count
+
+
+def test_what_was_ended_goes_on(tmp_path, scene, painting, options):
+    """Of two photos, with one between them that is gone, in two styles."""
+    contents, aside = [scene, tmp_path / "gone.png", scene[::-1]], tmp_path / "aside"
+    styles = [painting, painting[::-1]]
+    options = {**options, "evaluations": 3, "workshop": nst_tf.Workshop()}
+    wanted = list(nst_tf.stylize_many(contents, styles, **options))
+    given = []
+    for number in (1, 2, 4, 5):
+        many = nst_tf.stylize_many(
+            contents, styles, checkpoints=aside, callbacks=[killed_at(number)], **options
+        )
+        given.append(0)
+        with pytest.raises(ZeroDivisionError):
+            for _ in many:
+                given[-1] += 1
+    # What is done gives its last step again, and what was ended the one that it was ended at.
+    assert given == [0, 0, 1, 4]
+    made = list(nst_tf.stylize_many(contents, styles, checkpoints=aside, **options))
+    for one, other in zip(made, wanted, strict=True):
+        assert str(one.error) == str(other.error)
+        if one.result is not None:
+            np.testing.assert_array_equal(one.result.array, other.result.array)
+    names = [f"{photo:06}-{style}" for photo in (1, 3) for style in (1, 2)]
+    assert sorted(path.name for path in aside.iterdir()) == names
+
+
+def test_checkpoints_of_others_are_refused_by_name(tmp_path, scene, painting, options):
+    options = {**options, "checkpoints": tmp_path, "workshop": nst_tf.Workshop()}
+    (made,) = nst_tf.stylize_many([scene], painting, **options)
+    assert made.error is None
+    (other,) = nst_tf.stylize_many([scene], painting, **options, seed=3)
+    assert "is of another run: seed was 0, is 3" in str(other.error)
+    _, another = nst_tf.stylize_many([painting, scene], painting, **options)
+    assert another.error is None
+    with held(tmp_path), pytest.raises(nst_tf.FileError, match="is in use by another run"):
+        next(nst_tf.stylize_many([scene], painting, **options))
+    for change in ({"checkpoints": 3}, {"checkpoint_every": -1}):
+        with pytest.raises(nst_tf.SettingsError, match="checkpoint"):
+            nst_tf.stylize_many([scene], painting, **{**options, **change})
+    with pytest.raises(nst_tf.FileError, match="is no folder"):
+        nst_tf.stylize_many([scene], painting, **{**options, "checkpoints": __file__})
 
 
 def test_it_works_as_it_is_asked(scene, painting, options):

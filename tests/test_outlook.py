@@ -12,10 +12,11 @@ import pytest
 
 from nst_tf import assets, memory_at_hand
 from nst_tf.apps.main import main
-from nst_tf.errors import SettingsError
+from nst_tf.errors import SettingsError, in_bytes
+from nst_tf.losses import neighbour_objective, neighbours
 from nst_tf.pictures import heads
 from nst_tf.recipe import layers, presets
-from nst_tf.run import forecast, outlook
+from nst_tf.run import forecast, memory, outlook
 from nst_tf.run.descent import Limits
 from nst_tf.run.memory import Need
 from nst_tf.run.outlook import Room
@@ -112,10 +113,57 @@ def test_a_guess_refuses_nothing():
 
 def test_room_is_what_is_at_hand_or_what_is_said(monkeypatch):
     monkeypatch.setattr(memory_at_hand, "available", lambda: 10 << 30)
-    assert outlook.room().left == 8 << 30
+    monkeypatch.setattr(outlook, "resident", lambda: 700 << 20)
+    assert outlook.room().left == 8 << 30 == memory_at_hand.allowed()
     said = outlook.room("6GiB")
-    assert said.left + said.taken == 6 << 30 and said.taken > 100 << 20
+    assert said.left + said.taken == 6 << 30 and said.taken == 700 << 20
     assert not outlook.room(gpu=True).strict and outlook.room("6GiB", gpu=True).left == 6 << 30
+
+
+def test_what_idle_workshops_hold_is_there_for_the_next_run(monkeypatch):
+    """A second run has what the first had, and is told to make room where it wants theirs."""
+    monkeypatch.setattr(memory_at_hand, "available", lambda: 10 << 30)
+    monkeypatch.setattr(outlook, "resident", lambda: 2 << 30)
+    first = [outlook.room("6GiB"), outlook.room()]
+    monkeypatch.setattr(memory_at_hand, "available", lambda: 7 << 30)
+    monkeypatch.setattr(outlook, "resident", lambda: 5 << 30)
+    second = [outlook.room("6GiB", idle=3 << 30), outlook.room(idle=3 << 30)]
+    assert [(room.left, room.taken) for room in second] == [
+        (room.left, room.taken) for room in first
+    ]
+    assert [room.idle for room in (*first, *second)] == [0, 0, 3 << 30, 3 << 30]
+    assert outlook.room(idle=9 << 30).idle == 5 << 30  # a process has no more than it has
+
+    asked = need(512)
+    for left, crowded in ((4 << 30, False), (asked.bytes() + 1, True)):
+        within = Room(left, 2 << 30, idle=1 << 30)
+        assert outlook.outlook("off", asked, within).crowded is crowded
+    assert not outlook.outlook("off", asked, Room(1, 0, strict=False)).crowded
+
+
+def test_processes_share_what_is_there(monkeypatch):
+    monkeypatch.setattr(memory_at_hand, "available", lambda: 10 << 30)
+    assert outlook.share("6GiB", 3) == 2 << 30 and outlook.share(9, 4, gpu=True) == 2
+    assert outlook.share(None, 4) == 2 << 30
+    assert outlook.share(None, 4, gpu=True) is None
+    with pytest.raises(SettingsError, match=r"max_memory is 2.0 GiB: size=\d+ "):
+        outlook.outlook("auto", need(4000), outlook.room(outlook.share("8GiB", 4)))
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        *((0, "0 bytes"), (-5, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB")),
+        *((5 << 20, "5 MiB"), (1 << 30, "1.0 GiB"), (1536 << 20, "1.5 GiB"), (2.0**31, "2.0 GiB")),
+    ],
+)
+def test_bytes_in_words(count, words):
+    assert in_bytes(count) == words
+
+
+def test_what_is_counted_of_neighbours_is_what_looks_for_them():
+    assert memory._CANDIDATES == neighbour_objective.CANDIDATES
+    assert memory._PRODUCTS == neighbours._CHUNK
 
 
 def test_a_picture_s_head_tells_its_size(tmp_path):
@@ -215,6 +263,8 @@ def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
         "size=256,dtype=mixed_bfloat16",
         "preset=crisp,size=256",
         "preset=neighbours,size=128",
+        "size=256,dtype=mixed_float16",
+        "size=256,style_loss=histogram",
         "size=256,tile=64,regions=2",
     ],
 )

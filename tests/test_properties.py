@@ -87,6 +87,7 @@ def one_line(error: NSTError) -> bool:
 
 @hypothesis.given(st.fixed_dictionaries({"evaluations": st.integers(1, 10**9)}, optional=GOOD))
 def test_settings_come_back_from_a_manifest(given):
+    hypothesis.assume((given.get("style_loss"), given.get("padding")) != ("neighbours", "mirror"))
     made = Settings(**given)
     written = json.loads(json.dumps({"settings": made.asdict()}))
     again = Settings(**written["settings"])

@@ -1,13 +1,14 @@
-"""Which run a manifest is of."""
+"""Which run a manifest is of, and what is added to it."""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from nst_tf.recipe import presets
-from nst_tf.run import record
+from nst_tf.run import output, record
 
 
 def written(**changes):
@@ -38,6 +39,17 @@ def test_what_an_older_version_did_not_know_had_its_default():
         assert not record.same_work(written(size=64, **changes)[0], manifest)
 
 
+def test_nor_the_kind_of_a_network():
+    identity, manifest = written(size=64)
+    weights = {"source": "a.npz", "kind": "file", "sha256": "1", "file_sha256": "2"}
+    older = {key: value for key, value in weights.items() if key != "kind"}
+    identity = {**identity, "weights": weights}
+    assert record.same_work(identity, {**manifest, "weights": weights})
+    assert record.same_work(identity, {**manifest, "weights": older})
+    for other in ({**older, "sha256": "3"}, {**weights, "kind": "mini"}, {"kind": "file"}, None):
+        assert not record.same_work(identity, {**manifest, "weights": other})
+
+
 @pytest.mark.parametrize("manifest", [{}, {"settings": None}, {"method": "quilting"}])
 def test_what_is_no_manifest_of_a_run_is_of_no_run(manifest):
     assert not record.same_work(written(size=64)[0], manifest)
@@ -46,3 +58,14 @@ def test_what_is_no_manifest_of_a_run_is_of_no_run(manifest):
 def test_other_work_has_no_settings():
     assert record.same_work({"method": "quilting"}, {"method": "quilting", "seconds": 1})
     assert not record.same_work({"method": "quilting"}, {"method": "analogies"})
+
+
+def test_what_is_added_is_added_to_ones_own(tmp_path):
+    """Another run's result may have come in its place."""
+    path, mine, other = tmp_path / "a.png", np.zeros((4, 4, 3)), np.ones((4, 4, 3))
+    for picture in (mine, other):
+        told = {"result_sha256": record.pixels_sha256(picture)}
+        output.save(picture, told, path)
+        record.add(path, mine, {"proof": "of mine"})
+        added = json.loads(path.with_suffix(".json").read_text())
+        assert added == (told | {"proof": "of mine"} if picture is mine else told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -12,8 +11,6 @@ import pytest
 
 from nst_tf import assets
 from nst_tf.pictures import images
-
-ROOT = assets.SCENE.parent.parent.parent
 
 #: Runs command lines from standard input in one process, in which each is refused.
 REFUSED = """
@@ -41,6 +38,8 @@ LINES = {
     "too small": ([*GOOD, "--size=8"], "too few"),
     "protect": ([*GOOD, "--protect=missing.png"], "cannot read missing.png"),
     "init": ([*GOOD, "--init=missing.png"], "missing.png"),
+    "one more": (["verify-export", "one", "two"], "unexpected 'two'; usage: nst-tf verify-export"),
+    "any": (["doctor", "me"], "unexpected 'me'; usage: nst-tf doctor [--json]"),
     "flag": ([*GOOD, "--sise=3"], "sise"),
     "value": ([*GOOD, "--size=big"], "big"),
     "number": ([*GOOD, "--evaluations=0"], "evaluations is 0"),
@@ -49,6 +48,7 @@ LINES = {
     "tile": ([*GOOD, "--tile=big"], "tile is 'big'"),
     "blend": ([*GOOD, "--style_blend=1,2"], "2 weights"),
     "views": ([*GOOD, "--style_loss=sliced", "--mirrored"], "knows one style image"),
+    "padding": ([*GOOD, "--style_loss=neighbours"], "knows no padding=mirror"),
     "folder": ([*GOOD, "-o", "missing/out.png"], "no directory"),
     "suffix": ([*GOOD, "-o", "out.xyz"], "suffixes"),
     "overwritten": ([*GOOD, "-o", "photo.png"], "one of the pictures to read"),
@@ -64,6 +64,16 @@ LINES = {
     "experiment": (["experiment", "ratio", "missing.jpg", "painting.png", "--out=e"], "missing"),
     "export": (["export", "--out=m", "--weights=missing.h5"], "no weights file missing.h5"),
     "judge": (["judge", "missing.jpg", "painting.png", "photo.png"], "cannot read missing.jpg"),
+    "memory": ([*GOOD, "--max_memory=much"], "max_memory is 'much'"),
+    "of a grid": (
+        ["experiment", "ratio", "photo.png", "painting.png", "--out=e", "--max_memory=much"],
+        "max_memory is 'much'",
+    ),
+    "of a judge": (
+        ["judge", "--protocol=small", "--methods=gatys2016", "--out=j", "--max_memory=0"],
+        "max_memory is '0'",
+    ),
+    "judged file": (["judge", "photo.png", "painting.png", "text.png"], "not a picture"),
     "judged": (["judge", "photo.png", "painting.png", "missing.png"], "none of the results"),
 }
 
@@ -91,7 +101,6 @@ def told(tmp_path_factory):
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     assert sorted(folder.iterdir()) == there

@@ -8,10 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_faults import Full
 
 import nst_tf
 from nst_tf import assets
@@ -75,6 +77,18 @@ def test_the_same_comes_out_also_of_files_that_have_moved(made, inputs, tmp_path
     output = tmp_path / "elsewhere.tif"
     assert main(["rerun", str(made), f"--inputs={moved}", "-o", str(output), "--quiet"]) == 0
     assert output.exists() and output.with_suffix(".json").exists()
+
+
+def test_what_cannot_be_written_is_kept(made, tmp_path, monkeypatch, capsys):
+    (refuge := tmp_path / "refuge").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(refuge))
+    monkeypatch.setattr(os, "fsync", Full(made.parent, 1, True))
+    assert main(["rerun", str(made), "--quiet"]) == 2
+    (again,) = refuge.glob("*/out-again.png")
+    error = capsys.readouterr().err
+    assert f"the result is kept as {again}" in error and error.count("\n") == 1
+    assert again.read_bytes() == made.with_suffix(".png").read_bytes()
+    assert {path.stem for path in made.parent.iterdir()} == {"out"}
 
 
 def test_what_differs_is_named_and_how_far_the_picture_is(made, capsys):
@@ -198,6 +212,28 @@ def test_other_pictures_and_other_networks_are_refused(manifest, inputs, tmp_pat
     assert "the network" in refused(changed(manifest, weights=weights, styles=[]), capsys=capsys)
 
 
+@pytest.mark.parametrize("kind", [{}, {"kind": "file"}])
+@pytest.mark.parametrize("name", ["mini (1).npz", "imagenet (old).h5", "random (7)", "mini"])
+def test_a_file_may_be_called_as_a_network_is(manifest, inputs, monkeypatch, name, kind):
+    """A browser calls a second download `mini (1).npz`."""
+    shutil.copy(assets.MINI, inputs / name)
+    monkeypatch.chdir(inputs)
+    own = weights_module.load(assets.MINI)
+    weights = {"source": name, "sha256": own.sha256, "file_sha256": own.file_sha256, **kind}
+    assert Manifest.read(changed(manifest, weights=weights)).network() == str(inputs / name)
+    with pytest.raises(FileError, match="no longer the network"):
+        Manifest.read(changed(manifest, weights={**weights, "file_sha256": "0"})).network()
+
+
+@pytest.mark.parametrize("name", ["mini", "random"])
+def test_what_has_a_name_needs_no_file(manifest, name):
+    told = weights_module.load(name, seed=3).identity
+    assert told["kind"] == name
+    older = {key: value for key, value in told.items() if key != "kind"}
+    for weights in (told, older, {**told, "source": "of another version"}):
+        assert Manifest.read(changed(manifest, weights=weights)).network() == name
+
+
 QUICKLY = """
 import sys
 from nst_tf.apps.main import main
@@ -237,6 +273,14 @@ def test_what_would_be_written_over_is_refused(manifest, inputs, capsys):
     assert "is one of the pictures to read" in line
     assert "no directory" in refused(manifest, "-o", "/nowhere/out.png", capsys=capsys)
     assert "unexpected" in refused(manifest, "more.json", capsys=capsys)
+
+
+def test_too_little_room_is_found_out_before(manifest, monkeypatch, capsys):
+    mini = weights_module.load("mini")
+    weights = {**json.loads(manifest.read_text())["weights"], "sha256": mini.sha256}
+    usage = shutil.disk_usage(manifest.parent)._replace(free=32 * 24 * 3 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    assert "are free there: make room" in refused(changed(manifest, weights=weights), capsys=capsys)
 
 
 def test_an_object_of_a_program_is_in_no_file(manifest, capsys):

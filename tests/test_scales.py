@@ -30,6 +30,7 @@ OPTIONS = {
     "iterations": 1,
     "bounded": True,
     "average": 0.8,
+    "grain": "free",  # the image is looked at as the losses leave it
     "size": 48,
 }
 

@@ -26,7 +26,7 @@ from nst_tf.judge.methods import Method
 from nst_tf.judge.protocol import Protocol
 from nst_tf.network import weights as weights_module
 from nst_tf.page import Page, Row, plot
-from nst_tf.pictures import images
+from nst_tf.pictures import images, initial
 from nst_tf.run import record
 from nst_tf.run.again import Manifest
 
@@ -37,45 +37,60 @@ ROOT = Path(nst_tf.__file__).parent
 #: Modules that make objects of a file by running what stands in it.
 MODULES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 MODULES |= {"yaml", "tarfile", "xmlrpc", "code", "codeop", "ctypes"}
-#: Builtins that run text.
-BUILTINS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
-#: Methods that unpack where an archive says, or run a shell, of whatever or of a module.
+#: Functions that run text, or a shell.
+RUNNERS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
+RUNNERS |= {f"builtins.{name}" for name in RUNNERS}
+RUNNERS |= {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"}
+#: Methods, of whatever, that unpack where an archive says or load what they find.
 METHODS = {"extractall", "extract", "load_module", "mktemp"}
-SHELLS = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"}
-#: Functions of NumPy's that unpickle unless they are told not to.
-NUMPY = {"load", "read_array"}
+#: What may be called with a certain argument alone: NumPy's readers unpickle unless they are told
+#: not to, and a template writes what it is given.
+TOLD = {
+    "numpy.load": ("allow_pickle", False),
+    "numpy.lib.format.read_array": ("allow_pickle", False),
+    "jinja2.Environment": ("autoescape", True),
+}
+#: Arguments of whatever function.
+GIVEN = {("shell", True), ("allow_pickle", True), ("safe_mode", False)}
 
 
 def faults(source: str) -> list[str]:
-    """What of that a program does."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
+    """What of that a program does, by whichever name it calls it."""
+    nodes = [*ast.walk(ast.parse(source))]
+    imported, known = [], {"np": "numpy", "jinja2": "jinja2"}
+    for node in nodes:
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        found += [name for name in names if name.partition(".")[0] in MODULES]
-        if not isinstance(node, ast.Call):
-            continue
-        given = {key.arg: getattr(key.value, "value", ...) for key in node.keywords}
-        called = node.func
-        if isinstance(called, ast.Name) and called.id in BUILTINS:
-            found.append(called.id)
-        if isinstance(called, ast.Attribute):
-            if called.attr in METHODS or ast.unparse(called) in SHELLS:
-                found.append(called.attr)
-            of_numpy = ast.unparse(called.value) in ("np", "np.lib.format", "np.lib")
-            if called.attr in NUMPY and of_numpy and given.get("allow_pickle") is not False:
-                found.append(f"{called.attr} without allow_pickle=False")
-            if called.attr == "Environment" and given.get("autoescape") is not True:
-                found.append("Environment without autoescape=True")
-        found += [
-            f"{name}={value}"
-            for name, value in given.items()
-            if (name, value) in {("shell", True), ("allow_pickle", True), ("safe_mode", False)}
-        ]
+            for alias in node.names:
+                root = alias.name.partition(".")[0]
+                known[alias.asname or root] = alias.name if alias.asname else root
+                imported.append(alias.name)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                imported.append(f"{node.module}.{alias.name}")
+    found = [name for name in imported if name.partition(".")[0] in MODULES or name in RUNNERS]
+    calls = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
+        name = full_name(node, known)
+        call = calls.get(id(node))
+        given = {key.arg: getattr(key.value, "value", ...) for key in call.keywords} if call else {}
+        if name in RUNNERS:
+            found.append(name)
+        if name in TOLD and given.get(TOLD[name][0]) is not TOLD[name][1]:
+            found.append(f"{name} without {TOLD[name]}")
+        if call and isinstance(node, ast.Attribute) and node.attr in METHODS:
+            found.append(node.attr)
+        found += [f"{key}={value}" for key, value in given.items() if (key, value) in GIVEN]
     return found
+
+
+def full_name(node: ast.AST, known: dict[str, str]) -> str:
+    """What a name, or an attribute of one, was imported as; of everything else nothing."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        return known.get(node.id, node.id)
+    if isinstance(node, ast.Attribute) and (before := full_name(node.value, known)):
+        return f"{before}.{node.attr}"
+    return ""
 
 
 def test_nothing_is_unpickled_executed_or_unpacked_anywhere():
@@ -89,6 +104,8 @@ def test_nothing_is_unpickled_executed_or_unpacked_anywhere():
     "program",
     [
         "import pickle",
+        "from pickle import loads",
+        "import pickle as p",
         "from yaml import load",
         "import os.path, marshal",
         "eval(text)",
@@ -96,12 +113,24 @@ def test_nothing_is_unpickled_executed_or_unpacked_anywhere():
         "__import__(name)",
         "tar.extractall(folder)",
         "os.system('ls')",
+        "from os import system",
+        "import os as o; o.system('ls')",
+        "from os import popen as p; p('ls')",
+        "from subprocess import getoutput; getoutput('ls')",
+        "run = eval; run(text)",
+        "import builtins; builtins.exec(text)",
+        "from builtins import eval as e; e(text)",
         "subprocess.run('ls', shell=True)",
         "np.load(path)",
         "np.load(path, allow_pickle=True)",
         "np.load(path, allow_pickle=unknown)",
         "np.lib.format.read_array(file)",
+        "import numpy; numpy.load(path)",
+        "from numpy import load; load(path)",
+        "from numpy.lib import format as f; f.read_array(file)",
+        "map(np.load, paths)",
         "jinja2.Environment()",
+        "from jinja2 import Environment as E; E()",
         "tf.keras.models.load_model(path, safe_mode=False)",
     ],
 )
@@ -111,6 +140,7 @@ def test_it_would_be_found(program):
 
 def test_what_is_harmless_is_not_found():
     assert not faults("model.compile('adam'); json.loads(text); np.load(p, allow_pickle=False)")
+    assert not faults("import re, os.path; re.compile('a'); os.path.join('a', 'b'); input = 3")
 
 
 class Payload:
@@ -184,18 +214,24 @@ def test_a_row_of_results_writes_in_the_folder_of_the_comparison(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", EVIL)
-@pytest.mark.parametrize("sweep", SWEEPS)
-def test_a_value_of_an_experiment_names_a_file_in_its_folder(sweep, name, tmp_path):
-    """Whatever is varied: where a value is taken for a name at all, it is one of a file there."""
-    inputs = Inputs("photo.jpg", ("a.jpg", "b.jpg"), "mini", values=(name,))
-    try:
-        plan = SWEEPS[sweep](inputs)
-    except SettingsError:
-        return
-    for job in Folder(tmp_path, tmp_path / "logs").jobs(plan.cells):
-        assert job.output.parent == tmp_path and "\0" not in job.output.name
-        for path in job.watchers.outputs(job.settings, 9):
-            assert inside(path, tmp_path)
+def test_no_value_of_an_experiment_leads_out_of_its_folder(name, tmp_path, monkeypatch):
+    """Names are taken of initial images that are there, and of weights; else they are refused."""
+    monkeypatch.setattr(initial, "_is_file", lambda path: True)
+    plans: dict[str, list[str]] = {"values": [], "weights": []}
+    for sweep in SWEEPS:
+        for kind, given in (("values", {"values": (name,)}), ("weights", {"weights": name})):
+            try:
+                plan = SWEEPS[sweep](
+                    Inputs("photo.jpg", ("a.jpg", "b.jpg"), **{"weights": "mini", **given})
+                )
+            except SettingsError:
+                continue
+            plans[kind].append(sweep)
+            for job in Folder(tmp_path, tmp_path / "logs").jobs(plan.cells):
+                assert job.output.parent == tmp_path and "\0" not in job.output.name
+                for path in job.watchers.outputs(job.settings, 9):
+                    assert inside(path, tmp_path)
+    assert plans == {"values": ["init"], "weights": [*SWEEPS]}
 
 
 @pytest.mark.parametrize("name", EVIL)

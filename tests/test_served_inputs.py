@@ -5,6 +5,7 @@ The model is loaded as TF Serving loads it (`served`).
 
 import io
 
+import hostile_requests
 import numpy as np
 import pytest
 import rounding
@@ -15,6 +16,7 @@ from PIL import Image
 import nst_tf.data
 from nst_tf import assets
 from nst_tf.export import card
+from nst_tf.pictures import decoding
 from nst_tf.recipe import presets
 
 SETTINGS = presets.settings("gatys2016")
@@ -82,7 +84,8 @@ def test_the_card_states_the_rule(exported):
     text = (exported / card.PATH).with_name("README.md").read_text()
     assert "largest middle square" in text and "Lanczos-3" in text and "ICC profile" in text
     assert f"at least {LEAST} x {LEAST} pixels" in text
-    assert "at most 16,777,216 pixels each; files, which are scaled, of 33,554,432" in text
+    assert "those of a request have at most 16,777,216 pixels together" in text
+    assert "33,554,432 each and 268,435,456 together" in text
     assert card.read(exported)["least"] == LEAST
 
 
@@ -130,7 +133,7 @@ def test_what_are_no_pictures_elsewhere(ask):
         (
             "serving_default",
             {"pictures": none},
-            r"at most 16777216 pixels each; .*\[0 8589934592 16",
+            r"at most 16777216 pixels together: .*\[0 8589934592 16",
         ),
         (
             "fixed",
@@ -168,6 +171,30 @@ def test_no_pictures_give_no_features(ask):
     assert ask("image_bytes_grams", image_bytes=[])["conv4_1_gram"].shape == (0, 4, 4)
     empty = gray(0, 16, 16, 3)
     assert ask("style_loss", pictures=empty, others=empty)["style_loss"].shape == (0,)
+
+
+def test_a_request_has_so_many_pixels(ask, photos):
+    """Nothing of it is decoded then."""
+    good = hostile_requests.good_files()
+    largest = hostile_requests.promising(good, "png", 8192, 4096)
+    message = r"together, and those that these promise:\] \[268435456\] \[301991088"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        ask("image_bytes", image_bytes=[*[largest] * 9, good["png"]])
+    # What is larger than one may be, or no picture, is not decoded: its place is told.
+    larger = hostile_requests.promising(good, "png", 8192, 4097)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"cut short:\] \[1 2 "):
+        ask("image_bytes", image_bytes=[good["png"], b"no", *[larger] * 9])
+    few = 2**24 // SIZE**2
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"at most {few} .*\[{few + 1}\]"):
+        ask("image_bytes", image_bytes=[b""] * (few + 1))
+
+
+def test_of_large_pictures_few_are_decoded_at_once():
+    good = hostile_requests.good_files()
+    for sides, count in (((8192, 4096), 2), ((9000, 9000), 8)):
+        file = hostile_requests.promising(good, "png", *sides)
+        files, at_once = decoding._few(tf.constant([file, good["jpeg"], b""]))
+        assert at_once == count and files.shape == (3,)
 
 
 def test_what_are_no_files(ask, photos):

@@ -61,7 +61,10 @@ def test_batches_are_padded_up_to_the_largest(exported):
     text = (exported.parent / serving.FOLDER / "batching.config").read_text()
     sizes = [int(size) for size in re.findall(r"allowed_batch_sizes: (\d+)", text)]
     largest = int(re.search(r"max_batch_size \{ value: (\d+) \}", text)[1])
-    assert sizes == sorted(sizes) and sizes[-1] == largest
+    assert sizes == sorted(sizes) and sizes[-1] == largest == 8
+    text = serving._configuration("tiny", 1, True, 3.9)["batching.config"]  # of as many pictures
+    assert re.findall(r"allowed_batch_sizes: (\d+)", text) == ["1", "2"]
+    assert "max_batch_size { value: 2 }" in text
 
 
 def test_warm_up_requests_are_answered_by_every_signature(exported):

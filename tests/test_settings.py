@@ -134,6 +134,7 @@ def test_snapshots_due():
         ({"stile_weight": 1}, "no setting 'stile_weight': did you mean style_weight"),
         ({"snapshots": (0,)}, "snapshots is 0"),
         ({"seed": -1}, "seed is -1"),
+        ({"style_loss": "neighbours", "padding": "mirror"}, "neighbours knows no padding=mirror"),
     ],
 )
 def test_errors_name_the_field_and_the_value(changes, message):

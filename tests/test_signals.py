@@ -11,12 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from nst_tf import assets, signals
+from nst_tf import assets, locks, signals
 from nst_tf.apps import command
 from nst_tf.apps.main import main
 from nst_tf.run.transfer import StyleTransfer
@@ -142,25 +143,64 @@ def test_a_command_is_interrupted_wherever_it_stands(number, capsys):
     assert capsys.readouterr().err == f"nst-tf stylize: {SAID[number]}\n" and cleared
 
 
-def test_the_terminal_is_closed():
-    """What is said from then on goes nowhere, in place of an error."""
+HALF = """
+import os, signal
+os.write(2, b"a notice\\n")
+try:
+    signal.raise_signal({number})
+    raise AssertionError("it goes on")
+except KeyboardInterrupt:
+    {then}
+"""
+WAITING = "for _ in range(6000): time.sleep(0.01)"
+IMPORTING = """
+import sys
+from nst_tf.apps import command
+sys.exit(command.run("stylize", lambda argv: command.import_tensorflow(), []))
+"""
+
+
+@pytest.mark.parametrize("then", ["raise", "raise ImportError('half of it')", "pass"])
+def test_a_signal_while_tensorflow_is_imported(tmp_path, number, then):
+    """Modules in the making turn an interrupt into errors of their own, or catch it."""
+    (tmp_path / "tensorflow.py").write_text(HALF.format(number=int(number), then=then))
+    for level in ("3", "2"):
+        more = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": level}
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORTING],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **more},
+        )
+        assert done.returncode == CODES[number], done.stderr
+        *notices, said = done.stderr.splitlines()
+        assert said == f"nst-tf stylize: {SAID[number]}"
+        assert notices == ["a notice"] * (level != "3" or "ImportError" in then)
+
+
+def test_a_system_without_hangups():
+    """Windows."""
     program = (
-        "import os, sys, time; from nst_tf import signals\n"
-        "os.open(os.ttyname(1), os.O_RDWR)\n"  # is this session's from now on
-        "ended = []\n"
-        "with signals.stopping(lambda: ended.append(1)) as stop:\n"
-        "    print('ready', flush=True)\n"
-        "    while not ended: time.sleep(0.01)\n"
-        "    print('saved', flush=True); print('bar', file=sys.stderr, flush=True)\n"
-        "sys.exit(stop.code)"
+        "import signal; del signal.SIGHUP\n"
+        "from nst_tf import signals\n"
+        "with signals.interrupting(), signals.deferred(), signals.ignored():\n"
+        "    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
+        "print(*map(int, signals.ENDING))"
     )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.split() == ["2", "15"], told.stderr
+
+
+def ends_with_its_terminal(program: str, environment: dict[str, str]) -> int:
+    """The exit code of a program that says `ready`, upon which its terminal is closed."""
+    program = f"import os; os.open(os.ttyname(1), os.O_RDWR)\n{program}"  # is this session's now
     terminal, its_end = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=its_end,
         stdout=its_end,
         stderr=its_end,
-        env={"PYTHONPATH": str(ROOT)},
+        env=environment,
         start_new_session=True,
     )
     os.close(its_end)
@@ -168,7 +208,27 @@ def test_the_terminal_is_closed():
     while b"ready" not in seen:
         seen += os.read(terminal, 100)
     os.close(terminal)
-    assert child.wait(60) == 129
+    return child.wait(60)
+
+
+def test_the_terminal_is_closed():
+    """What is said from then on goes nowhere, in place of an error."""
+    program = (
+        "import sys, time; from nst_tf import signals\n"
+        "ended = []\n"
+        "with signals.stopping(lambda: ended.append(1)) as stop:\n"
+        "    print('ready', flush=True)\n"
+        "    while not ended: time.sleep(0.01)\n"
+        "    print('saved', flush=True); print('bar', file=sys.stderr, flush=True)\n"
+        "sys.exit(stop.code)"
+    )
+    assert ends_with_its_terminal(program, {"PYTHONPATH": str(ROOT)}) == 129
+
+
+def test_the_terminal_is_closed_while_tensorflow_is_imported(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("import time; print('ready', flush=True)\n" + WAITING)
+    paths = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    assert ends_with_its_terminal(IMPORTING, paths) == 129
 
 
 FLAGS = ["--size=32", "--weights=mini", "--optimizer=adam", "--preset=gatys2016", "--quiet"]
@@ -242,19 +302,19 @@ def test_a_picture_and_its_manifest_or_nothing_was_begun(tmp_path, tries):
 
 def test_a_signal_in_the_middle_of_saving_waits(tmp_path, monkeypatch, number):
     """Between the picture and its manifest."""
-    from nst_tf import files
+    replace, seen = Path.replace, []
 
-    write = files.write
-
-    def signalled(path, data):
-        if path.suffix == ".json":
+    def signalled(path, target):
+        if target.suffix == ".json":
+            seen.append(target)
             signal.raise_signal(number)
-        write(path, data)
+        return replace(path, target)
 
-    monkeypatch.setattr(files, "write", signalled)
+    monkeypatch.setattr(Path, "replace", signalled)
     known = signal.getsignal(number)
     assert ended(tmp_path / "out.png", number, 1e3) == 0  # it was finished
     assert whole_or_nothing(tmp_path, tmp_path / "out.png", 0, number)
+    assert seen == [tmp_path / "out.json"]
     assert signal.getsignal(number) is known
 
 
@@ -274,13 +334,52 @@ def test_a_signal_at_a_step_saves_that_step(tmp_path, monkeypatch, number, at):
     assert manifest["stopped"] == "interrupted" and manifest["iterations"] == at
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["experiment", "ratio", str(assets.SCENE), str(assets.PAINTING), "--values=1,10"],
+        ["judge", "--protocol=small", "--methods=gatys2016", "--judges=mini"],
+    ],
+    ids=["experiment", "judge"],
+)
+def test_what_is_in_its_midst_is_put_aside(tmp_path, monkeypatch, command):
+    """By the commands that make many pictures, which go on there."""
+    flags = [flag for flag in FLAGS if not flag.startswith(("--preset", "--iterations"))]
+    line = [*command, f"--out={tmp_path}", *flags, "--iterations=9", "--checkpoint_every=3600"]
+    steps, seen = StyleTransfer.__iter__, []
+
+    def signalled(run):
+        for one in steps(run):
+            seen.append(one.iteration)
+            if seen == [0, 1, 2]:  # the jobs look whether to stop at the next one
+                signal.raise_signal(signal.SIGTERM)
+            yield one
+
+    monkeypatch.setattr(StyleTransfer, "__iter__", signalled)
+    assert main(line) == 143
+    (kept,) = tmp_path.rglob(".*.aside/iteration-*")
+    assert kept.name == "iteration-00000003"
+    assert main(line) == 0
+    assert seen[:11] == [0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9]
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_grid_stops_and_goes_on(tmp_path, workers):
-    """SIGTERM to every process at once, as a system that shuts down sends it."""
+    """SIGTERM to every process at once, as a system that shuts down sends it. Whatever runs then is
+    put aside."""
     line = ["experiment", "ratio", str(assets.SCENE), str(assets.PAINTING), f"--out={tmp_path}/out"]
-    line += [*FLAGS[:2], "--values=1,10", "--iterations=100000", f"--workers={workers}", "--quiet"]
+    line += [*FLAGS[:-1], "--values=1,10", "--iterations=100000", f"--workers={workers}"]
+    line.append("--checkpoint_every=5")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def kept():
+        """The last iteration of each run, of those that are past what compiles."""
+        paths = sorted(tmp_path.glob("out/.*.aside/iteration-*[1-9]*"))
+        return {path.parent: path.name for path in paths}
+
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "nst_tf.apps.main", *line],
@@ -291,18 +390,52 @@ def test_a_grid_stops_and_goes_on(tmp_path, workers):
             text=True,
         )
         try:
-            out = ""
-            for told in process.stdout:
-                out += told
-                if "engine" in told:
-                    break
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(15)
+            until = time.monotonic() + 300
+            while len(before := kept()) < workers:
+                assert process.poll() is None and time.monotonic() < until
+                time.sleep(0.1)
+            time.sleep(2)  # of steps that are not kept yet
             os.killpg(process.pid, signal.SIGTERM)
-            out += process.communicate(timeout=200)[0]
+            out = process.communicate(timeout=200)[0]
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     text = (tmp_path / "said").read_text()
     assert process.returncode == 143, text
     assert "runs are left: the same command goes on with them" in out and "Traceback" not in text
+    assert len(before) == workers and all(kept()[path] > name for path, name in before.items())
+
+
+@pytest.mark.long
+def test_where_who_shares_the_work_is_killed_the_others_end(tmp_path):
+    """Else they would have in use what the same command is to go on with."""
+    out, wanted = tmp_path / "out", tmp_path / "wanted"
+    line = ["experiment", "ratio", str(assets.SCENE), str(assets.PAINTING), "--checkpoint_every=0"]
+    line += [*FLAGS[:-1], "--values=1,10", "--iterations=150", "--workers=2"]
+    command = [sys.executable, "-m", "nst_tf.apps.main", *line]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [*command, f"--out={out}"], env=environment, start_new_session=True
+    ) as process:
+        try:
+            until = time.monotonic() + 300
+            while len(list(out.glob(".*.aside/iteration-*"))) < 4:
+                assert process.poll() is None and time.monotonic() < until
+                time.sleep(0.05)
+            process.kill()
+            process.wait()
+            time.sleep(5)
+            for folder in (folders := list(out.glob(".*.aside"))):
+                with locks.alone(folder):
+                    pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert len(folders) == 2
+    for folder in (out, wanted):
+        again = [*command, f"--out={folder}"]
+        done = subprocess.run(again, env=environment, capture_output=True, text=True, timeout=500)
+        assert done.returncode == 0, done.stderr
+    for name in ("beta-1.png", "beta-10.png"):
+        assert (wanted / name).read_bytes() == (out / name).read_bytes()
+    assert not list(out.glob(".*"))

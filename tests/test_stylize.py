@@ -18,6 +18,7 @@ from nst_tf.apps import command, run_flags, stylize
 from nst_tf.apps.main import main
 from nst_tf.losses.objective import Evaluation
 from nst_tf.network import weights as weights_module
+from nst_tf.pictures import encoded
 from nst_tf.recipe import choices, presets
 from nst_tf.run import transfer, workshops
 from nst_tf.run.workshop import Workshop
@@ -97,6 +98,7 @@ def test_flags_become_settings():
         "--pooling=l2 --rescale_pooling --padding=replicate --normalise "
         "--content_loss=l2 --style_loss=gram-mean --tv_loss=absolute --min_scale=0 --max_scale=0 "
         "--bounded --average=0.5 --strength=0.75 --stroke_size=1 --colours=palette "
+        "--grain=painting "
         "--structure_layers=conv3_1 --structure_weight=0.5 --laplacian_weight=2 "
         "--content_share=0.25 --rotations --mirrored --stroke_sizes=0.5,0.25"
     )
@@ -136,6 +138,7 @@ def test_flags_become_settings():
         "strength": 0.75,
         "stroke_size": 1.0,
         "colours": "palette",
+        "grain": "painting",
         "content_share": 0.25,
         "rotations": True,
         "mirrored": True,
@@ -269,6 +272,15 @@ def test_one_line_says_how_it_is_computed(pictures, tmp_path, capsys, flags, exp
     assert (manifest["engine"], manifest["dtype"]) == expected
 
 
+def test_every_picture_is_decoded_once(pictures, tmp_path, monkeypatch):
+    told, decode = [], encoded.decoded
+    monkeypatch.setattr(
+        encoded, "decoded", lambda data, what, *more: told.append(what) or decode(data, what, *more)
+    )
+    assert run(*pictures, "-o", str(tmp_path / "out.png"), *SMALL) == 0
+    assert told == pictures
+
+
 @pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes(pictures, tmp_path):
     """In two processes, as people run it; beside each other, which shuffles their threads."""
@@ -332,11 +344,9 @@ def test_a_signal_stops_after_the_step_and_saves(pictures, tmp_path, number, cod
 
 
 def environment() -> dict[str, str]:
-    """As a user has it: the package importable, no log level, and as many threads as there are."""
-    paths = [str(assets.SCENE.parent.parent.parent), os.environ.get("PYTHONPATH", "")]
+    """As a user has it: no log level, and as many threads as there are."""
     tests = ("TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
-    kept = {key: value for key, value in os.environ.items() if key not in tests}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {key: value for key, value in os.environ.items() if key not in tests}
 
 
 @pytest.mark.parametrize("script", ["stylize", "plot"])

@@ -42,6 +42,15 @@ def test_it_begins_with_the_photo():
         np.testing.assert_allclose(model(batch), batch, atol=1e-6)
 
 
+def test_a_seed_says_with_which_weights():
+    one, same, other = (
+        nst_tf.Stylizer(width=1 / 16, seed=seed).get_weights() for seed in (1, 1, 2)
+    )
+    assert all(map(np.array_equal, one, same)) and not np.array_equal(one[0], other[0])
+    kernels = [weights.ravel() for weights in one if weights.shape == (3, 3, 8, 8)]
+    assert len({tuple(kernel) for kernel in kernels}) == 10
+
+
 def test_what_it_weighs():
     """At a quarter of the width at most 2 MB, as float32."""
     assert nst_tf.Stylizer(width=0.25).count_params() * 4 < 2e6
@@ -154,9 +163,9 @@ def test_nested_saved_and_loaded(policy, tmp_path):
 def test_what_memory_does_not_hold_is_refused(model, monkeypatch):
     photo = photos(40, 60, 1)[0]
     needed = int((130 + 720 / 8) * 40 * 60)
-    monkeypatch.setattr(memory_at_hand, "available", lambda: needed + 1)
+    monkeypatch.setattr(memory_at_hand, "allowed", lambda: needed + 1)
     assert model.paint(photo).shape == photo.shape
-    monkeypatch.setattr(memory_at_hand, "available", lambda: needed - 1)
+    monkeypatch.setattr(memory_at_hand, "allowed", lambda: needed - 1)
     with pytest.raises(PictureError, match="a photo of 60x40 pixels, painted in one pass, is too"):
         model.paint(photo)
 

@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 
 import nst_tf
-from nst_tf import assets
+from nst_tf import assets, locks
 from nst_tf.apps.main import main
-from nst_tf.errors import DivergenceError, FileError, PictureError, SettingsError
+from nst_tf.errors import DivergenceError, FileError, OutputError, PictureError, SettingsError
 from nst_tf.pictures import images
 from nst_tf.stylizer import apprentice, training
 from nst_tf.stylizer.callbacks import Guard, Stop
@@ -169,6 +169,8 @@ def test_what_cannot_be_trained_on_is_said_before(folder, tmp_path):
         training.train([folder / "one.png"], folder / "*.png", tmp_path, SMALL)
     with pytest.raises(SettingsError, match="two paintings are called one"):
         training.train([folder / "one.png"] * 2, folder / "photos", tmp_path, SMALL)
+    with locks.alone(tmp_path), pytest.raises(OutputError, match="is in use by another run"):
+        trained(folder, tmp_path)
     (tmp_path / "training.json").write_text("[1]")
     with pytest.raises(FileError, match="is not the record of a training"):
         training.train([folder / "one.png"], folder / "photos", tmp_path, SMALL)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import nst_tf
-from nst_tf.run import course, workshops
+from nst_tf.run import course, meter, outlook, workshops
 from nst_tf.run import workshop as workshop_module
 from nst_tf.run.course import Course
 from nst_tf.run.workshop import Workshop
@@ -194,6 +194,30 @@ def test_a_run_that_is_left_gives_its_workshop_back(scene, run_of, built, fresh)
             raise ZeroDivisionError
     run_of(scene).run()
     assert len(built) == 1 and len(fresh._idle) == 1
+
+
+def test_a_run_says_what_it_leaves_and_the_next_may_take_that(
+    monkeypatch, scene, run_of, fresh, built
+):
+    """By a process that grows by a gigabyte with every network."""
+    taken = lambda: (1 + len(built)) << 30  # noqa: E731
+    monkeypatch.setattr(meter, "resident", taken)
+    monkeypatch.setattr(outlook, "resident", taken)
+    run_of(scene).run()
+    assert fresh.growth.idle == 1 << 30 == workshops.idle(None)
+    second = run_of(scene, max_memory="1.5GiB")  # the process has more
+    assert second.outlook.crowded
+    second.run()
+    assert len(built) == 1 and fresh.growth.idle == 1 << 30
+    # One that cannot use it again lets it go.
+    run_of(scene, max_memory="1.5GiB", content_layers={"conv1_2": 1.0}).run()
+    assert len(built) == 2 and len(fresh._idle) == 1
+    # And so does one in a workshop of its own, which keeps account of itself.
+    own = Workshop()
+    run_of(scene, max_memory="2GiB", workshop=own).run()
+    assert not fresh._idle and own.growth.idle == 1 << 30
+    # What was let go is still the process's, and the next run's.
+    assert workshops.idle(None) == 2 << 30 and workshops.idle(own) == 3 << 30
 
 
 def resident():

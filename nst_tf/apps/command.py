@@ -15,6 +15,7 @@ from typing import TextIO
 from absl import flags
 
 from nst_tf import signals
+from nst_tf.apps import gpus
 from nst_tf.errors import NSTError, one_line
 
 #: Exit code for wrong usage or input, as usual.
@@ -30,6 +31,10 @@ class UsageError(Exception):
         super().__init__(one_line(message))
 
 
+class Helped(BaseException):
+    """Help was all that was asked for, which is no error."""
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up notices, which concern nobody who makes pictures.
 
@@ -37,40 +42,40 @@ def import_tensorflow() -> None:
     is put aside during the import, and shown after all where the import fails. Whoever has set
     another level sees what it shows.
     """
-    if "tensorflow" not in sys.modules and os.environ.setdefault(_LEVEL, _SILENT) == _SILENT:
-        _import_silently()
+    if "tensorflow" not in sys.modules:
+        silent = os.environ.setdefault(_LEVEL, _SILENT) == _SILENT
+        with signals.heeded(), _silence() if silent else contextlib.nullcontext():
+            importlib.import_module("tensorflow")
     if line := missing_gpu():
         print(line, file=sys.stderr)
 
 
 def missing_gpu() -> str | None:
     """A line for people where a GPU is asked for, or there is one, and TensorFlow sees none."""
-    asked, there = os.environ.get("CUDA_VISIBLE_DEVICES"), os.path.exists("/dev/nvidia0")
-    if asked in ("", "-1") or not (asked or there):
-        return None
-    import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU"):
-        return None
-    why = f"CUDA_VISIBLE_DEVICES={asked} asks for one" if asked else "there is one"
-    return (
-        f"no GPU: {why}, but TensorFlow sees none (pip install 'tensorflow[and-cuda]' brings "
-        "NVIDIA's libraries); it all runs on the processor"
-    )
+    def seen() -> bool:
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+
+    return gpus.missing(seen)
 
 
-def _import_silently() -> None:
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Puts aside what the block writes to file descriptor 2, and shows it where the block fails."""
     try:
         scratch = tempfile.TemporaryFile()  # noqa: SIM115
-    except OSError:  # there is no room for them anywhere: they are shown
+    except OSError:  # there is no room for it anywhere: it is shown
+        yield
         return
     sys.stderr.flush()
     terminal = os.dup(2)
     with scratch as notices:
         os.dup2(notices.fileno(), 2)
         try:
-            importlib.import_module("tensorflow")
-        except BaseException:
+            yield
+        except Exception:
             notices.seek(0)
             os.write(terminal, notices.read())
             raise
@@ -80,8 +85,8 @@ def _import_silently() -> None:
 
 
 def parse(
-    values: flags.FlagValues, usage: str, argv: Sequence[str], required: int
-) -> list[str] | None:
+    values: flags.FlagValues, usage: str, argv: Sequence[str], required: int, most: int = 1 << 30
+) -> list[str]:
     """Parses a command line, flags and arguments in any order.
 
     Args:
@@ -89,23 +94,27 @@ def parse(
       usage: what `--help` shows above the flags.
       argv: the command's name and what follows it.
       required: how many arguments there must be at least.
+      most: how many there may be.
 
     Returns:
-      The arguments that are no flags; None where help was asked for, which is then printed.
+      The arguments that are no flags.
 
     Raises:
-      UsageError: an unknown flag, a value that does not fit, too few arguments.
+      Helped: help was asked for, and is printed.
+      UsageError: an unknown flag, a value that does not fit, too few arguments or too many.
     """
     if any(argument in ("-h", "--h", "-help", "--help", "-?") for argument in argv[1:]):
         print_help(values, usage, sys.stdout)
-        return None
+        raise Helped
     try:
         arguments: list[str] = values(list(argv))[1:]
     except flags.Error as error:
         raise UsageError(str(error)) from error
+    first = usage.strip().splitlines()[0]
     if len(arguments) < required:
-        first = usage.strip().splitlines()[0]
         raise UsageError(f"too few arguments ({len(arguments)}); usage: {first}")
+    if len(arguments) > most:
+        raise UsageError(f"unexpected {arguments[most]!r}; usage: {first}")
     return arguments
 
 
@@ -141,6 +150,8 @@ def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int
     try:
         with _warning_in_one_line(name), signals.interrupting():
             return main([name, *argv])
+    except Helped:
+        return 0
     except (NSTError, UsageError) as error:
         print(f"nst-tf {name}: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -176,7 +187,7 @@ def _warning_in_one_line(name: str) -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         if category is UserWarning:
-            print(f"nst-tf {name}: {message}", file=sys.stderr)
+            print(f"nst-tf {name}: {one_line(str(message))}", file=sys.stderr)
         else:
             others(message, category, filename, lineno, file, line)
 

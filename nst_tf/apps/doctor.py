@@ -34,11 +34,7 @@ def define_flags() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
-    arguments = command.parse(values, USAGE, argv, required=0)
-    if arguments is None:
-        return 0
-    if arguments:
-        raise command.UsageError(f"unexpected {arguments[0]!r}: doctor takes no arguments")
+    command.parse(values, USAGE, argv, required=0, most=0)
     found = []
     for finding in health.findings():
         found.append(finding)

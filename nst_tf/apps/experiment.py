@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import flags
 
-from nst_tf import files, signals
+from nst_tf import files, locks, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
@@ -20,8 +20,8 @@ USAGE = """
 nst-tf experiment NAME CONTENT STYLE [STYLE ...] --out=DIR [flags]
 
 Runs an experiment and writes DIR/index.html (one page with its pictures, plots and tables), the
-pictures, results.csv and run.json. A run that is done is kept: the same command goes on where it
-was stopped (Ctrl-C, SIGTERM).
+pictures, results.csv and run.json. A run that is done is kept, one in its midst is put aside: the
+same command goes on where it was, whatever ended it.
 
     nst-tf experiment ratio photo.jpg painting.jpg --out=ratio
     nst-tf experiment styles photo.jpg one.jpg two.jpg three.jpg --out=styles --size=384
@@ -64,6 +64,7 @@ def define_flags() -> flags.FlagValues:
         flag_values=values,
     )
     run_flags.define(values)
+    run_flags.define_checkpoint_every(values)
     return values
 
 
@@ -77,8 +78,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, usage(), argv, required=3)
-    if arguments is None:
-        return 0
     name, content, *styles = arguments
     masks.refuse(styles, "an experiment")
     known = (*SWEEPS, *_OTHERS)
@@ -98,12 +97,14 @@ def main(argv: list[str]) -> int:
     if plan is None and values.logdir:
         raise command.UsageError(f"{name} knows no --logdir: leave it out")
     tile = run_flags.tile(values)
+    run_flags.check_max_memory(values)
     for picture in (content, *styles):
         images.load(picture, values.size or None)  # what cannot be read is found out at once
     source = presets.network(values.preset or presets.PUBLISHED, values.weights)
     source = weights_module.at_once(source)
     folder = Path(values.out)
     files.make_folder(folder)
+    locks.check(folder)
 
     command.import_tensorflow()
     run_flags.determine(values)
@@ -137,7 +138,8 @@ def main(argv: list[str]) -> int:
     dtype = machine.choose_dtype(values.dtype)
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
     with JobsBar(jobs, shown=not values.quiet) as bar:
-        running = Jobs(jobs, Engine(tile, engine, dtype), values.workers, bar)
+        how = Engine(tile, engine, dtype, values.checkpoint_every, values.max_memory)
+        running = Jobs(jobs, how, values.workers, bar)
         with signals.stopping(running.stop) as stop:
             manifests = running.run()
     print(write(manifests))

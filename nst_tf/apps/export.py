@@ -50,7 +50,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "most_pixels",
         2**24,
-        "Height times width of a picture that the network sees; what has more, or is a file whose "
+        "Of all pictures of a request that the network sees; what has more, or is a file whose "
         "header says so, is refused.",
         flag_values=values,
     )
@@ -72,11 +72,7 @@ def define_flags() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
-    arguments = command.parse(values, USAGE, argv, required=0)
-    if arguments is None:
-        return 0
-    if arguments:
-        raise command.UsageError(f"unexpected {arguments[0]!r}; flags begin with --")
+    command.parse(values, USAGE, argv, required=0, most=0)
     if not values.out:
         raise command.UsageError("name the model's folder: --out=saved_models/NAME")
     settings = presets.settings(values.preset)

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from nst_tf import files, memory_at_hand
-from nst_tf.apps import self_test
-from nst_tf.errors import FileError, NSTError
+from nst_tf.apps import gpus, self_test
+from nst_tf.errors import FileError, NSTError, in_bytes
 
 #: How something is: as it should be; worth to know; such that runs would fail.
 FIT, NOTE, UNFIT = "fit", "note", "unfit"
@@ -32,7 +32,7 @@ PACKAGES = ("h5py", "numpy", "pillow", "tifffile", "tqdm", "absl-py", "typing_ex
 #: The extras of the package: what each is for, and the modules that must be there for it.
 EXTRAS = {
     "plot": ("nst-tf plot", ("matplotlib",)),
-    "film": ("--film", ("av",)),
+    "film": ("--film", ("av", "matplotlib")),
     "tensorboard": ("--logdir", ("tensorboard",)),
     "experiments": ("nst-tf experiment", ("matplotlib", "av", "jinja2")),
     "classical": ("--method=...", ("scipy",)),
@@ -112,7 +112,7 @@ def _packages() -> Iterator[Finding]:
 
 def _memory() -> Iterator[Finding]:
     count = memory_at_hand.available()
-    said, state = f"{count / 2**30:.1f} GiB at hand", FIT
+    said, state = f"{in_bytes(count)} at hand", FIT
     if count < LEAST_MEMORY:
         said, state = f"{said}: end other programs, or give the container more", UNFIT
     yield Finding("memory", state, said, {"bytes": count})
@@ -235,11 +235,8 @@ def _versions(told: dict[str, Any]) -> Iterator[Finding]:
 def _machine(told: dict[str, Any]) -> Iterator[Finding]:
     devices, processor = told["devices"], told["processor"]
     said, state = f"{', '.join(devices)}; {processor}, {told['system']}", FIT
-    if devices == ["CPU"] and Path("/dev/nvidia0").exists():
-        state = NOTE
-        said += (
-            "; there is a GPU, which TensorFlow does not see: pip install 'tensorflow[and-cuda]'"
-        )
+    if line := gpus.missing(lambda: devices != ["CPU"]):
+        said, state = f"{said}; {line}", NOTE
     facts = {name: told[name] for name in ("devices", "processor", "system")}
     yield Finding("devices", state, said, facts)
     said = f"{told['dtype']}, engine {told['engine']} (what auto takes here)"

@@ -15,7 +15,7 @@ from nst_tf.apps import command, run_flags
 from nst_tf.errors import NSTError
 from nst_tf.judge import protocol as protocols
 from nst_tf.judge.protocol import Protocol
-from nst_tf.pictures import images
+from nst_tf.pictures import heads, images
 from nst_tf.recipe import presets
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ judge.json into DIR.
     nst-tf judge --protocol=small --methods=gatys2016,quilting,reinhard --pictures=DIR --out=judged
     nst-tf judge --protocol=full --methods=gatys2016 --contents=photos/ --styles=paintings/ --out=j
 
-With a protocol, every method paints every pair first; what is done is kept, and the same command
-goes on where it was stopped (Ctrl-C, SIGTERM). Methods are presets, each with every network of
---weights:
+With a protocol, every method paints every pair first. What is done is kept, what is in its midst is
+put aside: the same command goes on where it was, whatever ended it. Methods are presets, each with
+every network of --weights:
 {presets};
 and classical ones:
 {classical}.
@@ -99,6 +99,7 @@ def define_flags() -> flags.FlagValues:
     )
     run_flags.define_settings(values, run_flags.SETTINGS)
     run_flags.define_engine(values)
+    run_flags.define_checkpoint_every(values)
     return values
 
 
@@ -115,8 +116,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, usage(), argv, required=0)
-    if arguments is None:
-        return 0
     if values.protocol is None:
         if len(arguments) < 3:
             raise command.UsageError(
@@ -137,7 +136,8 @@ def _pictures(values: flags.FlagValues, arguments: Sequence[str]) -> int:
     there = [result for result in results if Path(result).is_file()]
     if not there:
         raise NSTError(f"none of the results is there: {', '.join(results)}")
-    size = max(images.load(there[0]).shape[:2])
+    # Its head says how large it is; where it does not, the reader what is wrong.
+    size = max(heads.shape(there[0]) or images.load(there[0]).shape[:2])
     for path in (content, style):
         images.load(path, size)  # what cannot be read is found out at once
     command.import_tensorflow()
@@ -159,6 +159,8 @@ def _protocol(values: flags.FlagValues) -> int:
         values.protocol, values.pictures, values.contents, values.styles, values["size"].value
     )
     results = [_named(part) for part in values.results]
+    tile = run_flags.tile(values)
+    run_flags.check_max_memory(values)
     files.make_folder(Path(values.out))
     command.import_tensorflow()
     run_flags.determine(values)
@@ -186,7 +188,7 @@ def _protocol(values: flags.FlagValues) -> int:
         flush=True,
     )
     with JobsBar(paintings, shown=not values.quiet) as bar:
-        how = Engine(run_flags.tile(values), engine, dtype)
+        how = Engine(tile, engine, dtype, values.checkpoint_every, values.max_memory)
         painting = Jobs(paintings, how, values.workers, bar, keep_going=True)
         with signals.stopping(painting.stop) as stop:
             done = painting.run()

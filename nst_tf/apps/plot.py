@@ -40,8 +40,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     paths = command.parse(values, USAGE, argv, required=1)
-    if paths is None:
-        return 0
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -15,6 +15,7 @@ from nst_tf.apps import command, run_flags
 from nst_tf.errors import DivergenceError, FileError
 from nst_tf.pictures import images, initial
 from nst_tf.run.again import Files, Manifest
+from nst_tf.run.output import Output
 
 USAGE = """
 nst-tf rerun OUT.json [-o AGAIN.png] [flags]
@@ -51,6 +52,7 @@ def define_flags() -> flags.FlagValues:
         "the places that OUT.json says.",
         flag_values=values,
     )
+    run_flags.define_max_memory(values)
     run_flags.define_deterministic(values)
     flags.DEFINE_boolean("quiet", False, "No progress bar.", flag_values=values)
     return values
@@ -59,11 +61,8 @@ def define_flags() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
-    arguments = command.parse(values, USAGE, argv, required=1)
-    if arguments is None:
-        return 0
-    if len(arguments) > 1:
-        raise command.UsageError(f"unexpected {arguments[1]!r}: name one .json")
+    arguments = command.parse(values, USAGE, argv, required=1, most=1)
+    run_flags.check_max_memory(values)
     path, folder = Path(arguments[0]), Path(values.inputs) if values.inputs else None
     manifest = Manifest.read(path, folder)
     found = manifest.files()
@@ -97,6 +96,8 @@ def _run(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Runs with a network; the picture and its manifest."""
     settings, source = manifest.settings(), manifest.network()
+    image = manifest.told["image"]
+    target = Output(output, (image["height"], image["width"]))
     command.import_tensorflow()
     run_flags.determine(values)
     from nst_tf.network import weights as weights_module
@@ -117,9 +118,10 @@ def _run(
         settings=settings,
         weights=weights,
         callbacks=[*Watchers(bar=not values.quiet)(), stop_where_it_was],
-        tile=manifest.told.get("tile", "auto"),
+        tile=manifest.tile,
         engine=manifest.told["engine"],
         dtype=manifest.told["dtype"],
+        max_memory=values.max_memory,
         keep_snapshots=False,
     )
     with signals.stopping(run.stop, lambda: bool(run.history)) as stop:
@@ -131,7 +133,7 @@ def _run(
             result = error.result
     if result.stopped == "interrupted" and not manifest.ended(result.manifest["iterations"]):
         raise signals.Signalled(stop.number or signal.SIGINT)  # half of it is nothing to compare
-    result.save(output)
+    target.save(result.array, result.manifest)
     return result.array, result.manifest
 
 

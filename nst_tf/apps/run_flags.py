@@ -15,6 +15,7 @@ from absl import flags
 from nst_tf.errors import SettingsError
 from nst_tf.recipe import choices, layers, presets
 from nst_tf.recipe.settings import KEYS, Settings
+from nst_tf.run import outlook
 
 #: What defines the flag of a field, by the field's type.
 _DEFINERS = {
@@ -73,6 +74,7 @@ def define_engine(values: flags.FlagValues) -> None:
         "where memory would not do, 'off', or a number. The result is the same.",
         flag_values=values,
     )
+    define_max_memory(values)
     one_of(
         "engine",
         "auto",
@@ -83,6 +85,35 @@ def define_engine(values: flags.FlagValues) -> None:
     one_of("dtype", "auto", list(choices.DTYPES), "What it is computed in; losses are float32.")
     define_deterministic(values)
     flags.DEFINE_boolean("quiet", False, "No progress bar.", flag_values=values)
+
+
+def define_max_memory(values: flags.FlagValues) -> None:
+    """Defines --max_memory, for `check_max_memory`."""
+    flags.DEFINE_string(
+        "max_memory",
+        None,
+        "What the process may take of memory, such as 6GiB, or --workers between them; without it, "
+        "four fifths of what is at hand. A picture that takes more is measured strip by strip "
+        "(--tile=auto) or refused.",
+        flag_values=values,
+    )
+
+
+def check_max_memory(values: flags.FlagValues) -> None:
+    """Raises SettingsError where --max_memory is none: before any work is done."""
+    if values.max_memory is not None:
+        outlook.parse(values.max_memory)
+
+
+def define_checkpoint_every(values: flags.FlagValues) -> None:
+    """Defines --checkpoint_every."""
+    flags.DEFINE_float(
+        "checkpoint_every",
+        60.0,
+        "Seconds from one checkpoint of a run to the next; its last step is kept in any case.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
 
 
 def define_deterministic(values: flags.FlagValues) -> None:
@@ -148,7 +179,7 @@ def tile(values: flags.FlagValues) -> int | str:
       SettingsError: it is none.
     """
     given: str = values.tile
-    return choices.check_tile(int(given) if given.isdecimal() else given)
+    return choices.check_one_tile(int(given) if given.isdecimal() else given)
 
 
 def parse_layers(parts: list[str], preset: Mapping[str, float]) -> dict[str, float]:

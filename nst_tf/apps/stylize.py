@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from nst_tf import files, signals
-from nst_tf.apps import command, run_flags
+from nst_tf import files, locks, signals
+from nst_tf.apps import command, gpus, run_flags
 from nst_tf.classical import methods as classical
-from nst_tf.errors import FileError
+from nst_tf.errors import FileError, in_bytes
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images, initial, masks, proof
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 from nst_tf.run import inputs, outlook
+from nst_tf.run.output import Output
 from nst_tf.watch import reel
 
 if TYPE_CHECKING:
@@ -75,12 +75,6 @@ def define_flags() -> flags.FlagValues:
         "to OUT's name with -proof.png, and say what share of the pixels has colours that the "
         "printer has not.",
     )
-    text(
-        "max_memory",
-        None,
-        "What the process may take of memory, such as 6GiB; without it, four fifths of what is at "
-        "hand. A picture that takes more is measured strip by strip (--tile=auto) or refused.",
-    )
     flags.DEFINE_boolean(
         "dry_run",
         False,
@@ -100,13 +94,7 @@ def define_flags() -> flags.FlagValues:
         "A folder that the run puts itself aside in, so that the same command goes on from there, "
         "whatever ended it, and makes the picture that it would have made.",
     )
-    flags.DEFINE_float(
-        "checkpoint_every",
-        60.0,
-        "Seconds from one checkpoint to the next; the last step is kept in any case.",
-        lower_bound=0.0,
-        flag_values=values,
-    )
+    run_flags.define_checkpoint_every(values)
     flags.DEFINE_enum(
         "method",
         _GATYS,
@@ -139,8 +127,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, USAGE, argv, required=2)
-    if arguments is None:
-        return 0
     settings = settings_from(values)
     output = Path(values.output)
     content, styles = arguments[0], [masks.parse(argument) for argument in arguments[1:]]
@@ -151,9 +137,9 @@ def main(argv: list[str]) -> int:
     settings.check_aim()
     network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
-    pixels = inputs.load(settings, content, styles, values.protect).content.size
-    files.check_room(output, pixels * values.bits // 8)
-    before = files.stamp(output)
+    read = inputs.load(settings, content, styles, values.protect)
+    height, width, _ = read.content.shape
+    target = Output(output, (height, width), values.bits)
 
     command.import_tensorflow()
     run_flags.determine(values)
@@ -180,6 +166,7 @@ def main(argv: list[str]) -> int:
     run = how(
         settings=settings,
         weights=network,
+        read=read,
         callbacks=() if values.dry_run else watchers(),
         tile=tile,
         checkpoint=None if values.dry_run else values.checkpoint,
@@ -196,9 +183,7 @@ def main(argv: list[str]) -> int:
         print(_memory_line(run.outlook), flush=True)
     with signals.stopping(run.stop, lambda: bool(run.history)) as stop:
         result, failure = _painted(run)
-        if files.stamp(output) != before:
-            print(f"{output} was written by another during this run: replaced", file=sys.stderr)
-        files.or_elsewhere(lambda path: result.save(path, values.bits), output)
+        target.save(result.array, result.manifest)
         print(f"{output}: {_summary(result)}")
         _save_proof(values.proof, output, result.array)
         _save_sheet(values.sheet, [run.content, *run.styles, result.array])
@@ -226,7 +211,6 @@ def _refuse_early(
 ) -> None:
     """Refuses what memory cannot hold before TensorFlow is loaded: by the engine and type that take
     the least, where they are not given."""
-    devices = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev").glob("kfd")]
     outlook.check_early(
         settings,
         content,
@@ -235,7 +219,7 @@ def _refuse_early(
         tile=run_flags.tile(values),
         engine="keras" if values.engine == "auto" else values.engine,
         dtype="mixed_bfloat16" if values.dtype == "auto" else values.dtype,
-        within=outlook.room(values.max_memory, bool(devices) or sys.platform == "darwin"),
+        within=outlook.room(values.max_memory, gpu=gpus.maker() is not None),
     )
 
 
@@ -257,10 +241,10 @@ def _foresee(run: Any, how: Callable[..., Any]) -> int:
 
 def _memory_line(foreseen: outlook.Outlook) -> str:
     """What a run takes of what it may, and how."""
-    of = f"about {outlook.gib(foreseen.peak)} of {outlook.gib(foreseen.room)}"
+    of = f"about {in_bytes(foreseen.peak)} of {in_bytes(foreseen.room)}"
     if foreseen.tile is None:
         return f"memory: {of}"
-    whole = outlook.gib(foreseen.whole)
+    whole = in_bytes(foreseen.whole)
     return f"memory: {of}, strip by strip (tile={foreseen.tile}); as a whole {whole}"
 
 
@@ -306,7 +290,7 @@ def _save_proof(profile: str | None, output: Path, picture: np.ndarray) -> None:
     made, path = proof.soft_proof(picture, profile), proof.proof_path(output)
     images.save(made.picture, path)
     told = {"profile": record.identity_of(profile), "printer": made.printer}
-    record.add(output, {"proof": {**told, "outside": made.outside}})
+    record.add(output, picture, {"proof": {**told, "outside": made.outside}})
     share = f"{made.outside:.1%} of the pixels are outside its gamut"
     print(f"{path}: as {made.printer} prints it; {share}")
 
@@ -335,6 +319,7 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
         targets.append(Path(values.sheet))
     if values.checkpoint:
         files.check_folder(Path(values.checkpoint))
+        locks.check(Path(values.checkpoint))
     elif values["checkpoint_every"].present:
         raise command.UsageError("--checkpoint_every is of a --checkpoint: name its folder")
     if values.film:

@@ -42,11 +42,7 @@ def define_flags() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
-    arguments = command.parse(values, USAGE, argv, required=1)
-    if arguments is None:
-        return 0
-    if len(arguments) > 1:
-        raise command.UsageError(f"unexpected {arguments[1]!r}: name one SavedModel")
+    arguments = command.parse(values, USAGE, argv, required=1, most=1)
 
     command.import_tensorflow()
     from nst_tf.export.verify import verify

@@ -74,8 +74,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, USAGE, argv, required=1)
-    if arguments is None:
-        return 0
     if values.count:
         print(_table([Path(argument) for argument in arguments]))
         return 0

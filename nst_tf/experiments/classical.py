@@ -14,7 +14,8 @@ from nst_tf.experiments import report
 from nst_tf.experiments.plan import Inputs
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.classical_work import Painting, Texture
-from nst_tf.run.jobs import Job, Manifest, Work
+from nst_tf.run.job import Job
+from nst_tf.run.jobs import Manifest, Work
 from nst_tf.version import __version__
 
 #: What optimisation with a network is called among the methods.

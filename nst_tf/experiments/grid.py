@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_tf.experiments.plan import Cell
-from nst_tf.run.jobs import Job
+from nst_tf.run.job import Job
 from nst_tf.watch.snapshots import snapshot_path
 from nst_tf.watch.watchers import Filming, Watchers
 

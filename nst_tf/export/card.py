@@ -68,7 +68,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "size": f"{card['size']} pixels, of `fixed` and of decoded files",
         "made by": f"nst_tf {card['nst_tf']}, TensorFlow {card['tensorflow']}",
     }
-    of_files = card["most_pixels_of_files"]
+    of_file, of_files = (card[f"most_pixels_of_files{of}"] for of in ("", "_together"))
     lines = ["# A feature model of nst_tf", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     lines += ["", "| signature | inputs | largest relative error |", "| --- | --- | --- |"]
@@ -85,11 +85,12 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "",
         FILES,
         "",
-        f"Pictures are at least {card['least']} x {card['least']} pixels, and of at most "
-        f"{card['most_pixels']:,} pixels each; files, which are scaled, of {of_files:,}. What is "
-        "no batch of pictures in [0, 1] is an error (InvalidArgument) that says so, and files that "
-        "cannot be decoded, or promise more, one that names their places in the batch: an error, "
-        "since a mask beside the outputs goes unseen by who does not ask for it.",
+        f"Pictures are at least {card['least']} x {card['least']} pixels, and those of a request "
+        f"have at most {card['most_pixels']:,} pixels together; files, before they are scaled, "
+        f"{of_file:,} each and {of_files:,} together. What is no batch of pictures in [0, 1] is an "
+        "error (InvalidArgument) that says so, and so is what has more pixels; of files that "
+        "cannot be decoded, or promise more than one may, the error names the places in the batch: "
+        "an error, since a mask beside the outputs goes unseen by who does not ask for it.",
     ]
     if "tflite" in card:
         lines += ["", "## TFLite", "", *_of_tflite(card["tflite"])]

@@ -89,9 +89,7 @@ class GraphObjective:
         settings = self._settings
         if not settings.style_layers:
             return {}
-        shape = tf.shape(style)[:2]
-        smaller = (scaling.shape_at(shape, size) for size in settings.stroke_sizes)
-        seen = [style, *(scaling.resize(style, its) for its in smaller)]
+        seen = scaling.at_sizes(style, settings.stroke_sizes)
         ways = views.ways(seen, settings.rotations, settings.mirrored, tf.image.rot90)
         maps = (self._model(view[tf.newaxis]) for view in ways)
         return style_targets(maps, [1 / len(ways)] * len(ways), settings)

@@ -25,7 +25,7 @@ from nst_tf.optimizers.base import Evaluate
 from nst_tf.pictures import checks, initial, scaling, views
 from nst_tf.recipe import choices, layers, sizes
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import descent, finish, inputs, schedule
+from nst_tf.run import descent, finish, grain, inputs, schedule
 from nst_tf.run.descent import Progress
 
 #: Initial images, and mixes of them, that a graph can make.
@@ -168,8 +168,12 @@ class Painter:
         if self._scales[-1] < self._size:
             before = scaling.resize(content, tf.shape(image)[1:3])
             image = schedule.enlarge(image, before, content)
+        image = tf.clip_by_value(image[0], 0.0, 1.0)
+        if settings.grain == "painting":
+            seen = scaling.at_sizes(style, settings.stroke_sizes)
+            image = grain.shaped(image, content, seen)
         loss, scale = (values[: progress.iteration + 1] for values in history)
-        return Outcome(tf.clip_by_value(image[0], 0.0, 1.0), loss, scale)
+        return Outcome(image, loss, scale)
 
     def _scaled(self, picture: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """A picture of the run at a scale."""

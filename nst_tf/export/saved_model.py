@@ -80,8 +80,9 @@ def export(
       warmup: whether requests are written that a server answers before it says it is ready.
       with_tflite: whether TFLite files are written into the version's folder, too (`tflite`); the
         model card says which signatures they lack.
-      most_pixels: height times width of a picture that the network sees, at most; of more, also
-        where a file's header promises them, the model says so and does nothing.
+      most_pixels: of the pictures together that an input of a request has for the network to see,
+        at most; of more, also where a file's header promises them, the model says so and does
+        nothing.
 
     Returns:
       The version's folder.
@@ -109,9 +110,10 @@ def export(
     for name, count in (("size", size), ("most_pixels", most_pixels)):
         if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
             raise SettingsError(f"{name} is {count!r}: use a number of pixels such as 256")
-    if most_pixels < size * size:
+    least = 2 * size * size  # it is tried with two pictures
+    if most_pixels < least:
         raise SettingsError(
-            f"most_pixels is {most_pixels}: use {size * size} or more for a size of {size}"
+            f"most_pixels is {most_pixels}: use {least} or more for a size of {size}"
         )
     layers = None if layers is None else layers_module.distinct(layers)
     if what != "features" and not (layers or settings.style_layers):
@@ -132,15 +134,12 @@ def export(
         "least": servable.least,
         "most_pixels": most_pixels,
         "most_pixels_of_files": decoding.MOST_PIXELS,
+        "most_pixels_of_files_together": decoding.MOST_TOGETHER,
         "files": card.FILES,
         "dtype": dtype,
         "settings": settings.asdict(),
         "layers": layers,
-        "weights": {
-            "source": network.source,
-            "sha256": network.sha256,
-            "file_sha256": network.file_sha256,
-        },
+        "weights": network.identity,
         "license": card.LICENSE,
     }
     if what == "all":

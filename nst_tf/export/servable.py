@@ -22,7 +22,8 @@ from nst_tf.recipe.settings import Settings
 
 #: Of a served run: what a client asks for by mistake must not take days and all memory.
 MOST_STEPS = 10_000
-#: Of each picture that the network sees, by default: 4096 x 4096, which with VGG19 takes 10 GB.
+#: Of the pictures that the network sees at once, by default: 4096 x 4096, which with VGG19 takes
+#: 10 GB.
 MOST_PIXELS = 2**24
 #: What can be exported: feature maps, their statistics and losses, or both.
 KINDS = ("features", "style", "all")
@@ -40,7 +41,8 @@ class Servable(tf.train.Checkpoint):
       size: height and width in pixels of the fixed-size signature, and of decoded pictures.
       layers: whose feature maps and Gram matrices are served; None for the layers of `settings`,
         Gram matrices of its style layers.
-      most_pixels: of each picture that the network sees, at most.
+      most_pixels: of all pictures together that an input of a request has for the network to see,
+        at most.
     """
 
     def __init__(
@@ -164,7 +166,7 @@ class Servable(tf.train.Checkpoint):
 
     def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """JPEG, PNG, GIF (its first frame) or BMP files [b] to pictures [b, size, size, 3]."""
-        return decoding.squares(image_bytes, self.size)
+        return decoding.squares(image_bytes, self.size, self._most)
 
     def _checked(self, pictures: tf.Tensor) -> tf.Tensor:
         """The pictures, once they have been looked at."""

@@ -6,6 +6,7 @@ https://www.tensorflow.org/tfx/serving/serving_config and saved_model_warmup.
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,9 +24,8 @@ from nst_tf.pictures import images
 FOLDER = "serving"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
-#: The largest batch; the sizes that a batch is padded to end in it.
-_MAX_BATCH = 8
-_SIZES = (1, 2, 4, _MAX_BATCH)
+#: The sizes that a batch is padded to, as far as the model takes as many pixels.
+_SIZES = (1, 2, 4, 8)
 
 _NO_BATCHING = """\
 # No batching: a server that batches takes no model with inputs like those of stylize, which have
@@ -33,8 +33,9 @@ _NO_BATCHING = """\
 """
 
 
-def _configuration(name: str, version: int, batching: bool) -> dict[str, str]:
-    """The files by name. Their forms are those of TF Serving's protocol buffers."""
+def _configuration(name: str, version: int, batching: bool, most: float) -> dict[str, str]:
+    """The files by name, for batches of `most` pictures. Their forms are those of TF Serving's
+    protocol buffers."""
     flags = [f"--model_config_file=/models/{name}/{FOLDER}/models.config"]
     flags.append("--allow_version_labels_for_unavailable_models=true")
     if batching:
@@ -43,7 +44,8 @@ def _configuration(name: str, version: int, batching: bool) -> dict[str, str]:
     flags.append(f"--monitoring_config_file=/models/{name}/{FOLDER}/monitoring.config")
     command = "\n".join(f"      - {flag}" for flag in flags)
     note = "" if batching else _NO_BATCHING
-    sizes = "\n".join(f"allowed_batch_sizes: {size}" for size in _SIZES)
+    allowed = [size for size in _SIZES if size <= most]
+    sizes = "\n".join(f"allowed_batch_sizes: {size}" for size in allowed)
     return {
         "models.config": f"""\
 model_config_list {{
@@ -63,7 +65,7 @@ model_config_list {{
 # fail where requests with pictures of different sizes, or files of image_bytes_whole, meet in one
 # batch. A file that is no picture fails all requests of its batch: the error names its place there,
 # and whose it was shows when each asks again on its own.
-max_batch_size {{ value: {_MAX_BATCH} }}
+max_batch_size {{ value: {allowed[-1]} }}
 batch_timeout_micros {{ value: 5000 }}
 max_enqueued_batches {{ value: 100 }}
 num_batch_threads {{ value: 2 }}
@@ -108,11 +110,13 @@ def write_configuration(version: Path) -> list[Path]:
       ExportError: the model's name cannot be one of a server's, or it cannot be written.
     """
     model, name = version.parent, check_name(version.resolve().parent)
-    batching = "stylize" not in card.read(version)["signatures"]
+    told = card.read(version)
+    batching = "stylize" not in told["signatures"]
+    most = told.get("most_pixels", math.inf) / told["size"] ** 2
     written = []
     try:
         (model / FOLDER).mkdir(exist_ok=True)
-        for file, text in _configuration(name, int(version.name), batching).items():
+        for file, text in _configuration(name, int(version.name), batching, most).items():
             path = model / FOLDER / file
             if not path.exists():  # people change them
                 files.write(path, text)

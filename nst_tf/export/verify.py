@@ -14,7 +14,7 @@ import numpy as np
 from nst_tf.errors import ExportError
 from nst_tf.export import card, parity, probe, saved_model, versions
 from nst_tf.network import weights as weights_module
-from nst_tf.pictures import images
+from nst_tf.pictures import decoding, images
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe.settings import Settings
 
@@ -67,6 +67,6 @@ def verify(
         served = dict(np.load(results, allow_pickle=False))
     settings = Settings(**made["settings"])
     what, layers = made["what"], made["layers"]
-    most = made.get("most_pixels", images.MAX_SIZE**2)  # before 0.2.0 there was no such limit
+    most = made.get("most_pixels", decoding.NO_LIMIT)  # before 0.2.0 there was none
     servable = saved_model.build(network, settings, made["size"], "float32", what, layers, most)
     return parity.errors(str(version), served, parity.expected(servable, what, encoded))

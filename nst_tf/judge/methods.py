@@ -15,7 +15,8 @@ from nst_tf.network.weights import Weights
 from nst_tf.pictures import folders
 from nst_tf.recipe import presets
 from nst_tf.run.classical_work import Painting
-from nst_tf.run.jobs import Job, Work
+from nst_tf.run.job import Job
+from nst_tf.run.jobs import Work
 
 #: The rows that are always there: the untouched content, and the style image in its place.
 IDENTITY, STYLE = "identity", "style"

@@ -208,8 +208,8 @@ class _Loss(tf.keras.losses.Loss):
 
     def _seen(self, pictures: tf.Tensor, overshoot: float) -> tuple[tf.Tensor, tf.Tensor]:
         """Float32, once they have been looked at, and which are on its scale, bool [batch]."""
-        seen = tf.cast(checks.of_scale(pictures, self._needs, overshoot), tf.float32)
-        return seen, checks.inside(seen, -overshoot, 1 + overshoot)
+        seen, fits = checks.of_scale(pictures, self._needs, overshoot)
+        return tf.cast(seen, tf.float32), fits
 
     def _summed(
         self,

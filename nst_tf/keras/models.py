@@ -101,10 +101,10 @@ class FeatureExtractor(tf.keras.Model):
         if isinstance(inputs, (tf.Tensor, tf.Variable, np.ndarray)):  # not a model's placeholder
             needs = [layers_module.parse(key) for key in self.get_layer("preprocessing").needs]
             overshoot = self._config["overshoot"]
-            inputs = checks.of_scale(inputs, needs, overshoot)
+            inputs, fits = checks.of_scale(inputs, needs, overshoot)
             if not tf.executing_eagerly():  # XLA, which leaves out the error, keeps a NaN
-                fits = checks.inside(inputs, -overshoot, 1 + overshoot)[:, None, None, None]
-                inputs = tf.where(fits, inputs, tf.constant(float("nan"), inputs.dtype))
+                nan = tf.constant(float("nan"), inputs.dtype)
+                inputs = tf.where(fits[:, None, None, None], inputs, nan)
             call, least = super().__call__, layers_module.smallest_size(needs)
             return no_pictures.allowed(lambda some: call(some, *args, **kwargs), least)(inputs)
         if isinstance(inputs, (str, bytes, os.PathLike, Image.Image)):

@@ -10,12 +10,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from nst_tf import assets, reading
-from nst_tf.errors import FileError, WeightsError
+from nst_tf.errors import FileError, WeightsError, in_bytes
 from nst_tf.recipe import layers
 
 #: Names the weights to use where the caller names none.
@@ -58,6 +58,12 @@ class Weights:
             digest.update(np.ascontiguousarray(self.kernels[name], "<f4").tobytes())
             digest.update(np.ascontiguousarray(self.biases[name], "<f4").tobytes())
         return digest.hexdigest()
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What tells them from others, and where they were found, as plain values."""
+        told = {"source": self.source, "kind": self.kind}
+        return {**told, "sha256": self.sha256, "file_sha256": self.file_sha256}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes them as `.npz`, with keys `conv1_1/kernel` and `conv1_1/bias`, for `load`."""
@@ -275,11 +281,13 @@ def _is_file(path: Path) -> bool:
 def _from_file(source: str | os.PathLike[str], origin: str) -> Weights:
     where, path = f"{source}{origin}", Path(source)
     try:
-        reading.size(source)
+        file = reading.opened(source, reading.MOST_WEIGHTS)
     except FileError as error:
         raise WeightsError(f"no weights file {where}: {error}; {_choices()}") from error
     try:
-        arrays = _read_npz(path) if path.suffix == ".npz" else _read_h5(path)
+        with file:
+            arrays = _read_npz(file) if path.suffix == ".npz" else _read_h5(file)
+            sha256 = reading.sha256_of(file)
     except WeightsError as error:
         raise WeightsError(f"{where} {error}; {_choices()}") from error
     except Exception as error:  # zip, zlib and HDF5 each raise what they like for a bad file
@@ -291,26 +299,26 @@ def _from_file(source: str | os.PathLike[str], origin: str) -> Weights:
             f"({reason}); {_choices()}"
         ) from error
     kernels, biases = _recognise(arrays, where)
-    return Weights(kernels, biases, str(path), reading.sha256(path))
+    return Weights(kernels, biases, str(path), sha256)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
     """Every array in a NumPy archive that could belong to a convolution, by its name.
 
     What it unpacks to, and of what type it is, is in its heads and looked at before.
     """
     arrays: dict[str, np.ndarray] = {}
     # NumPy takes anything else for a pickle, and leaves a file open that it cannot read.
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         members = [member for member in archive.infolist() if _layer_of(member.filename)]
         _check_unpacked(sum(member.file_size for member in members))
         for member in members:
-            with archive.open(member) as file:
-                arrays[member.filename] = np.lib.format.read_array(file, allow_pickle=False)
+            with archive.open(member) as part:
+                arrays[member.filename] = np.lib.format.read_array(part, allow_pickle=False)
     return arrays
 
 
-def _read_h5(path: Path) -> dict[str, np.ndarray]:
+def _read_h5(file: BinaryIO) -> dict[str, np.ndarray]:
     """Every array in an HDF5 file that could belong to a convolution, by its path in the file."""
     import h5py
 
@@ -323,15 +331,15 @@ def _read_h5(path: Path) -> dict[str, np.ndarray]:
             if item.dtype.kind in "fiu":
                 found[key] = item
 
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
+    with h5py.File(file, "r") as archive:
+        archive.visititems(visit)
         _check_unpacked(sum(item.nbytes for item in found.values()))
         return {key: item[()] for key, item in found.items()}
 
 
 def _check_unpacked(count: int) -> None:
     if count > _MOST:
-        raise WeightsError(f"is no VGG19: its layers unpack to {reading.mib(count)}")
+        raise WeightsError(f"is no VGG19: its layers unpack to {in_bytes(count)}")
 
 
 def _recognise(

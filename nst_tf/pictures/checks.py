@@ -52,7 +52,7 @@ def shaped(pictures: tf.Tensor, least: int, most: int, size: int | None = None) 
     Args:
       pictures: of any type and, whatever a signature declares, of any shape.
       least: the smallest height and width.
-      most: the largest product of the two.
+      most: the most pixels of all of them together; of none, their size counts as that of one.
       size: the only height and width, in place of that.
     """
     shape = tf.shape(pictures, tf.int64)  # of no pictures, a side may be of any length
@@ -70,15 +70,16 @@ def shaped(pictures: tf.Tensor, least: int, most: int, size: int | None = None) 
         f"pictures are [batch, height, width, 3], {sizes}; these are",
         shape,
     )
-    few = tf.reduce_prod(tf.cast(shape[1:3], tf.float64)) <= most
-    return once(pictures, few, f"pictures have at most {most} pixels each; these are", shape)
+    sides = tf.cast(shape[:3], tf.float64)
+    pixels = tf.reduce_prod(sides[1:]) * tf.reduce_prod(tf.maximum(sides[:1], 1))
+    said = f"pictures have at most {most} pixels together: send fewer at a time; these are"
+    return once(pictures, pixels <= most, said, shape)
 
 
 def in_unit(pictures: tf.Tensor) -> tf.Tensor:
     """Float pictures [batch, height, width, 3], if their values are in [0, 1]."""
-    return _within(
-        pictures, -_ROUNDING, 1 + _ROUNDING, "in [0, 1] (the signature uint8 takes 0-255)"
-    )
+    fits = _inside(pictures, _ROUNDING)
+    return _all(pictures, fits, "in [0, 1] (the signature uint8 takes 0-255)")
 
 
 def paired(pictures: tf.Tensor, others: tf.Tensor, same_size: bool) -> tf.Tensor:
@@ -106,8 +107,10 @@ def as_floats(pictures: Any) -> tf.Tensor:
 
 def of_scale(
     pictures: Any, needs: Sequence[layers.Layer], overshoot: float = OVERSHOOT
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Pictures for a model in Python: float, about [0, 1], of a size that the model takes.
+
+    Beside them which are, bool [batch], for where XLA leaves out the error of a graph.
 
     Args:
       pictures: a tensor or array [batch, height, width, 3], as `as_floats` takes it.
@@ -131,7 +134,8 @@ def of_scale(
         said = f"pictures are of at least {least} x {least} pixels; these are"
         pictures = once(pictures, tf.reduce_min(shape[1:3]) >= least, said, shape)
     scale = f"and as floats in about [0, 1], at most {overshoot:g} beyond"
-    return _within(pictures, -overshoot, 1 + overshoot, scale)
+    fits = _inside(pictures, overshoot)
+    return _all(pictures, fits, scale), fits
 
 
 def listed(files: tf.Tensor) -> tf.Tensor:
@@ -142,15 +146,15 @@ def listed(files: tf.Tensor) -> tf.Tensor:
     return once(files, fits, "image_bytes are files [batch]; these are", shape)
 
 
-def inside(pictures: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Which float pictures [batch, height, width, 3] have all values between two, bool [batch]."""
-    # Of NaN neither holds.
-    each = (pictures >= tf.cast(low, pictures.dtype)) & (pictures <= tf.cast(high, pictures.dtype))
-    return tf.reduce_all(each, (1, 2, 3))
+def _inside(pictures: tf.Tensor, overshoot: float) -> tf.Tensor:
+    """Which float pictures [batch, height, width, 3] have no value further beyond [0, 1], bool
+    [batch]."""
+    low, high = (tf.cast(end, pictures.dtype) for end in (-overshoot, 1 + overshoot))
+    return tf.reduce_all((pictures >= low) & (pictures <= high), (1, 2, 3))  # of NaN neither holds
 
 
-def _within(pictures: tf.Tensor, low: float, high: float, scale: str) -> tf.Tensor:
-    wrong = tf.where(~inside(pictures, low, high))[:, 0]
+def _all(pictures: tf.Tensor, fits: tf.Tensor, scale: str) -> tf.Tensor:
+    wrong = tf.where(~fits)[:, 0]
     return once(
         pictures,
         tf.equal(tf.size(wrong), 0),

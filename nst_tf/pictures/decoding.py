@@ -11,20 +11,37 @@ import tensorflow as tf
 
 from nst_tf.pictures import checks, exif, headers
 
-#: Files of a batch that are decoded at once, on as many threads as there are.
-_AT_ONCE = 8
+#: Where there is no limit of pixels.
+NO_LIMIT = 2**63 - 1
 #: Of a file's picture, looked at before it is decoded: 8192 x 4096, in the works 1 GiB at most.
 MOST_PIXELS = 2**25
+#: Of all files of a request, which take their time: eight of the largest.
+MOST_TOGETHER = 8 * MOST_PIXELS
+#: Files of a batch that are decoded at once, on as many threads as there are, and their pixels.
+_AT_ONCE, _PIXELS_AT_ONCE = 8, 2 * MOST_PIXELS
+
+#: TensorFlow would rewrite a pipeline in every call, which takes longer than a small picture.
+_PLAIN = tf.data.Options()
+_PLAIN.autotune.enabled = False
+_PLAIN.experimental_optimization.apply_default_optimizations = False
 
 
-def squares(files: tf.Tensor, size: int) -> tf.Tensor:
+def squares(files: tf.Tensor, size: int, most: int = NO_LIMIT) -> tf.Tensor:
     """Files [batch] to pictures [batch, size, size, 3]: of each its largest middle square.
 
     Each is decoded on its own, if it has `MOST_PIXELS` at most; where some are no such pictures,
     the error (in a graph InvalidArgument) names their places in the batch. A mask in place of it
     would go unseen by whoever does not ask.
+
+    Args:
+      files: of `MOST_TOGETHER` pixels at most.
+      size: of the squares, in pixels.
+      most: the most pixels of the squares together.
     """
     files = checks.listed(files)
+    count = most // size**2
+    said = f"files for {size} x {size} pixels are at most {count} in a request; these are"
+    files = checks.once(files, tf.size(files, tf.int64) <= count, said, tf.size(files))
     # Of one file alone the decoder's own error says enough, and a pipeline takes milliseconds.
     return tf.cond(
         tf.equal(tf.size(files), 1),
@@ -51,21 +68,18 @@ def decoded(file: tf.Tensor, most: int = MOST_PIXELS) -> tf.Tensor:
 
 def _each(files: tf.Tensor, size: int) -> tf.Tensor:
     """`squares`, with an error that names the bad files' places."""
+    files, at_once = _few(files)
     count = tf.size(files, tf.int64)
     readable = (
         tf.data.Dataset.from_tensor_slices(files)
         .enumerate()
-        .map(lambda place, file: (place, _cover(_pixels(file), size)), num_parallel_calls=_AT_ONCE)
+        .map(lambda place, file: (place, _cover(_pixels(file), size)), num_parallel_calls=at_once)
         .ignore_errors()
     )
     # Behind the last: where no file is good, there is still something to make a batch of.
     behind = tf.data.Dataset.from_tensors((count, tf.zeros([size, size, 3])))
-    # TensorFlow would rewrite the pipeline in every call, which takes longer than a small picture.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.experimental_optimization.apply_default_optimizations = False
     good, pictures = (
-        readable.concatenate(behind).batch(count + 1).with_options(options).get_single_element()
+        readable.concatenate(behind).batch(count + 1).with_options(_PLAIN).get_single_element()
     )
     bad = tf.raw_ops.ListDiff(x=tf.range(count), y=good).out
     return checks.once(
@@ -75,6 +89,30 @@ def _each(files: tf.Tensor, size: int) -> tf.Tensor:
         "batch, from 0, not or cut short:",
         bad,
     )
+
+
+def _few(files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The files, if they promise no more than `MOST_TOGETHER` pixels, and how many of them may be
+    decoded at once, int64 []."""
+    together, largest = (
+        tf.data.Dataset.from_tensor_slices(files)
+        .map(_promised)
+        .ignore_errors()
+        .with_options(_PLAIN)
+        .reduce(
+            (tf.constant(0, tf.int64), tf.constant(1, tf.int64)),
+            lambda before, pixels: (before[0] + pixels, tf.maximum(before[1], pixels)),
+        )
+    )
+    said = "the most pixels of all files of a request together, and those that these promise:"
+    files = checks.once(files, together <= MOST_TOGETHER, said, MOST_TOGETHER, together)
+    return files, tf.clip_by_value(_PIXELS_AT_ONCE // largest, 1, _AT_ONCE)
+
+
+def _promised(file: tf.Tensor) -> tf.Tensor:
+    """How many pixels a file [] is to be decoded to, int64 []: 0 of one that will not be."""
+    pixels = tf.reduce_prod(tf.cast(tf.maximum(headers.shape(file), 0), tf.int64))
+    return tf.where(pixels <= MOST_PIXELS, pixels, 0)
 
 
 def _cover(pixels: tf.Tensor, size: int) -> tf.Tensor:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
-from nst_tf import memory_at_hand, reading
-from nst_tf.errors import PictureError
+from nst_tf import memory_at_hand
+from nst_tf.errors import PictureError, in_bytes
 
 #: Beyond this many pixels a side no format here holds a picture; most stop far below.
 MAX_SIZE = 100_000
@@ -81,12 +81,12 @@ def converted(image: Image.Image, what: str, size: int | None, ground: str) -> I
 
 
 def check_memory(what: str, needed: float) -> None:
-    """Raises PictureError where as many bytes are not left to this process."""
-    left = memory_at_hand.available()
+    """Raises PictureError where this process may not take as many bytes."""
+    left = memory_at_hand.allowed()
     if needed > left:
         raise PictureError(
-            f"{what} is too large: it takes about {reading.mib(int(needed))} of memory, and "
-            f"{reading.mib(left)} are left"
+            f"{what} is too large: it takes about {in_bytes(needed)} of memory, and "
+            f"{in_bytes(left)} are at hand"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf.pictures import images
+from nst_tf import reading
 from nst_tf.pictures.images import Picture
 
 
@@ -19,11 +19,10 @@ def identity_of(picture: Picture) -> dict[str, Any]:
       picture: of which a file object was read already (`images.held`).
 
     Raises:
-      PictureError: a file that cannot be read.
+      FileError: a file that cannot be read.
     """
     if isinstance(picture, (str, os.PathLike)):
-        digest = hashlib.sha256(images.read(picture)).hexdigest()
-        return {"path": os.fspath(picture), "sha256": digest}
+        return {"path": os.fspath(picture), "sha256": reading.sha256(picture, reading.MOST)}
     if isinstance(picture, bytes):
         return {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()}
     array = np.ascontiguousarray(picture)

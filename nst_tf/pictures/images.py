@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from nst_tf import files, reading
-from nst_tf.errors import FileError, PictureError
+from nst_tf.errors import FileError, PictureError, in_bytes
 from nst_tf.pictures import encoded
 from nst_tf.recipe import sizes
 
@@ -117,7 +117,7 @@ def held(picture: Picture) -> Picture:
             data += piece
             if len(data) > reading.MOST:
                 raise PictureError(
-                    f"{name} gives more than {reading.mib(reading.MOST)}: no picture's file does"
+                    f"{name} gives more than {in_bytes(reading.MOST)}: no picture's file does"
                 )
     except (OSError, ValueError) as error:  # such as one that is closed
         raise PictureError(f"cannot read {name}: {error}") from error
@@ -219,24 +219,32 @@ def save(picture: np.ndarray, path: str | os.PathLike[str], bits: int = 8) -> No
       PictureError: it cannot be written there.
     """
     path = Path(path)
-    check_target(path, bits)
-    kind, options = FORMATS[path.suffix.lower()]
-    if bits == 16:
-        deep = (np.clip(picture, 0, 1) * 65535 + 0.5).astype(np.uint16)
-        data = _png16(deep) if kind == "PNG" else _tiff16(deep)
-    else:
-        buffer = io.BytesIO()
-        if kind != "BMP":  # which has no place for a profile
-            options = {**options, "icc_profile": SRGB_ICC}
-        try:
-            to_pil(picture).save(buffer, kind, **options)
-        except (OSError, ValueError) as error:  # a size that the format does not hold
-            raise PictureError(f"cannot write {path} as {kind}: {error}") from error
-        data = buffer.getvalue()
+    data = encode(picture, path, bits)
     try:
         files.write(path, data)
     except FileError as error:
         raise PictureError(str(error)) from error
+
+
+def encode(picture: np.ndarray, path: Path, bits: int = 8) -> bytes:
+    """What `save` writes.
+
+    Raises:
+      PictureError: it could not be written to `path`, or the format does not hold it.
+    """
+    check_target(path, bits)
+    kind, options = FORMATS[path.suffix.lower()]
+    if bits == 16:
+        deep = (np.clip(picture, 0, 1) * 65535 + 0.5).astype(np.uint16)
+        return _png16(deep) if kind == "PNG" else _tiff16(deep)
+    buffer = io.BytesIO()
+    if kind != "BMP":  # which has no place for a profile
+        options = {**options, "icc_profile": SRGB_ICC}
+    try:
+        to_pil(picture).save(buffer, kind, **options)
+    except (OSError, ValueError) as error:  # a size that the format does not hold
+        raise PictureError(f"cannot write {path} as {kind}: {error}") from error
+    return buffer.getvalue()
 
 
 def _png16(deep: np.ndarray) -> bytes:

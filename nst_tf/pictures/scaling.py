@@ -5,6 +5,8 @@ To the rounding of float32 they are what `images.load` and `images.resize` make 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
@@ -38,3 +40,9 @@ def shape_at(shape: tf.Tensor, factor: float | tf.Tensor) -> tf.Tensor:
     # In float64, as Python's numbers: of a product that ends in a half, both make the even number.
     scaled = tf.round(tf.cast(shape, tf.float64) * tf.cast(factor, tf.float64))
     return tf.maximum(tf.cast(scaled, tf.int32), 1)
+
+
+def at_sizes(picture: tf.Tensor, factors: Sequence[float]) -> list[tf.Tensor]:
+    """A picture, and the same scaled by each of several factors, as `views.views` has them."""
+    shapes = (shape_at(tf.shape(picture)[:2], factor) for factor in factors)
+    return [picture, *(resize(picture, shape) for shape in shapes)]

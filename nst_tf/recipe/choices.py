@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import numbers
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from nst_tf.errors import SettingsError
 
@@ -23,6 +25,7 @@ ENGINES = ("auto", "keras", "direct", "winograd")  # network/engine.py: stages
 DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machine.py: choose_dtype
 INITIAL_IMAGES = ("content", "style", "blurred", "noise", "blank")  # pictures/initial.py: image
 COLOURS = ("free", "content", "matched", "palette")  # pictures/colours.py
+GRAINS = ("free", "painting")  # run/grain.py
 OPTIMIZERS = ("lbfgs", "adam", "gd", "tfp-lbfgs", "pyramid")  # optimizers/
 #: Those that are written for pictures: they can keep values in [0, 1], and one trace of them serves
 #: pictures of all sizes.
@@ -47,17 +50,32 @@ def check(what: str, value: str, choices: tuple[str, ...]) -> None:
         raise SettingsError(f"no {what} {value!r}: use one of {', '.join(choices)}")
 
 
-def check_tile(tile: int | str) -> int | str:
+#: What `check_tile` takes.
+Tile = int | str | Sequence[int | str]
+
+
+def check_tile(tile: Tile) -> Tile:
+    """`tile`, where it is one, or a list of those but auto: one for each stage of a run.
+
+    Raises:
+      SettingsError: it is something else.
+    """
+    if isinstance(tile, (list, tuple)) and tile and "auto" not in tile:
+        return [check_one_tile(part) for part in tile]
+    return check_one_tile(tile)
+
+
+def check_one_tile(tile: Any) -> int | str:
     """`tile`, where it is `auto`, `off` or a number above 0.
 
     Raises:
       SettingsError: it is something else.
     """
-    if isinstance(tile, numbers.Integral) and not isinstance(tile, bool) and tile > 0:
+    if isinstance(tile, numbers.Integral) and not isinstance(tile, bool) and int(tile) > 0:
         return int(tile)
     if tile not in ("auto", "off"):
         raise SettingsError(f"tile is {tile!r}: use auto, off, or a number of pixels such as 512")
-    return tile
+    return str(tile)
 
 
 def check_optimizer(value: str, bounded: bool = False) -> None:
@@ -74,6 +92,12 @@ def check_optimizer(value: str, bounded: bool = False) -> None:
         raise SettingsError(
             f"{value} knows no bounds: use {' or '.join(OWN)}, or leave out bounded"
         )
+
+
+def check_padding(padding: str, style_loss: object) -> None:
+    """Raises SettingsError where a style loss cannot be had with a padding."""
+    if style_loss == NEIGHBOURS and padding == "mirror":
+        raise SettingsError(f"style_loss={NEIGHBOURS} knows no padding=mirror: use replicate")
 
 
 def parse_addon(value: str) -> tuple[str, str | None]:

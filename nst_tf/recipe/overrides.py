@@ -76,6 +76,7 @@ class Overrides(LossOverrides, total=False):
     max_scale: int | None
     content_share: float
     colours: str
+    grain: str
     init: str | Any  # a word, a path or a picture
     optimizer: str | Any  # a name, or a Keras optimizer
     learning_rate: float | None

@@ -28,7 +28,8 @@ NETWORKS = MappingProxyType({"draft": "mini"})
 # painting's large shapes are there, too; values kept in [0, 1]. The photo's lines are kept beside
 # its features: for as much style, more of it can still be seen. Self-similarity would show as much,
 # and leaves flat places without a stroke. conv5_1 counts for less, and no scale has 64 pixels, of
-# which it sees the whole: else a portrait's face comes up in the sky. L-BFGS, since it ends lower
+# which it sees the whole: else a portrait's face comes up in the sky. Fine detail is at last made
+# weaker where the painting has none, which the losses cannot tell. L-BFGS, since it ends lower
 # than Adam and its average in half the time. Weights by eye and by the judge's measures, on pairs
 # that are not in its lists, but for conv5_1's and the smallest scale (one that is).
 _CRISP = Settings(
@@ -40,6 +41,7 @@ _CRISP = Settings(
     laplacian_weight=0.5,
     style_weight=6.0,
     padding="mirror",
+    grain="painting",
     normalise=False,
     min_scale=128,
     bounded=True,

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import numbers
 import os
-import reprlib
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +19,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from nst_tf.errors import SettingsError
-from nst_tf.recipe import choices, layers, objects
+from nst_tf.recipe import choices, layers, objects, values
 from nst_tf.recipe.overrides import Changes
 
 #: A field's kind. `GRAPH`: part of the compiled function, which another value needs anew. `DATA`:
@@ -161,6 +159,13 @@ class Settings:
         "matched to the whole content image's before the run; or the painting's palette, strictly.",
         choices.COLOURS,
     )
+    grain: str = setting(
+        "free",
+        DATA,
+        "Fine detail of the result: as the losses make it; or the painting's: no place has more of "
+        "it than the painting's places have, or than the content image has there.",
+        choices.GRAINS,
+    )
     pooling: str = setting("max", GRAPH, "The network's pooling.", choices.POOLINGS)
     rescale_pooling: bool = setting(False, GRAPH, "Scale avg and l2 pooling to max pooling's mean.")
     padding: str = setting(
@@ -217,20 +222,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers", "structure_layers"):
-            self._set(name, _layer_weights(name, getattr(self, name)))
+            self._set(name, values.layer_weights(name, getattr(self, name)))
         if not self.content_layers and not self.style_layers:
             raise SettingsError("name at least one content layer or style layer")
         for name in (
             *("content_weight", "structure_weight", "laplacian_weight", "style_weight"),
             *("tv_weight", "stroke_size", "strength", "average", "content_share"),
         ):
-            self._set(name, _number(name, getattr(self, name)))
+            self._set(name, values.number(name, getattr(self, name)))
         if self.average >= 1:
             raise SettingsError(f"average is {self.average}: use a number below 1")
         for name in ("strength", "content_share"):
             if getattr(self, name) > 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}: use a number from 0 to 1")
-        self._set("stroke_sizes", _each("stroke_sizes", self.stroke_sizes, _number))
+        self._set("stroke_sizes", values.each("stroke_sizes", self.stroke_sizes, values.number))
         for size in self.stroke_sizes:
             if not 0 < size < 1:
                 raise SettingsError(f"stroke_sizes has {size}: use factors between 0 and 1")
@@ -240,11 +245,11 @@ class Settings:
             raise SettingsError(
                 "style_size and stroke_size both size the strokes: give one of them"
             )
-        self._set("style_blend", _each("style_blend", self.style_blend, _number))
+        self._set("style_blend", values.each("style_blend", self.style_blend, values.number))
         if self.style_blend and sum(self.style_blend) == 0:
             raise SettingsError("style_blend: at least one weight must be above 0")
         if self.learning_rate is not None:
-            self._set("learning_rate", _number("learning_rate", self.learning_rate))
+            self._set("learning_rate", values.number("learning_rate", self.learning_rate))
             if self.learning_rate == 0:
                 raise SettingsError("learning_rate is 0: use a number above 0")
         for name, least in (
@@ -252,12 +257,14 @@ class Settings:
             *(("iterations", 0), ("evaluations", 1)),
         ):
             if getattr(self, name) is not None:
-                self._set(name, _integer(name, getattr(self, name), least))
+                self._set(name, values.integer(name, getattr(self, name), least))
         if self.iterations is None and self.evaluations is None:
             raise SettingsError("set iterations or evaluations: one of them must end the run")
         for name in ("snapshot_every", "seed"):
-            self._set(name, _integer(name, getattr(self, name), 0))
-        self._set("snapshots", _each("snapshots", self.snapshots, partial(_integer, least=1)))
+            self._set(name, values.integer(name, getattr(self, name), 0))
+        self._set(
+            "snapshots", values.each("snapshots", self.snapshots, partial(values.integer, least=1))
+        )
         for name in ("normalise", "rescale_pooling", "bounded", "rotations", "mirrored"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}: use True or False")
@@ -273,6 +280,7 @@ class Settings:
                 objects.check_statistic(value, choices.STYLE_LOSSES)
             elif field.metadata.get("choices"):
                 choices.check(field.name, value, field.metadata["choices"])
+        choices.check_padding(self.padding, self.style_loss)
         if isinstance(self.optimizer, str):
             choices.check_optimizer(self.optimizer, self.bounded)
         else:
@@ -305,16 +313,16 @@ class Settings:
     @property
     def graph_key(self) -> tuple[Hashable, ...]:
         """What of the settings is part of the compiled function: equal keys can share one."""
-        values: list[Hashable] = []
+        key: list[Hashable] = []
         for field in dataclasses.fields(self):
             if field.metadata.get("kind") == GRAPH:
                 value = getattr(self, field.name)
-                values.append(value if isinstance(value, (str, bool)) else objects.Same(value))
+                key.append(value if isinstance(value, (str, bool)) else objects.Same(value))
             elif field.metadata.get("kind") == KEYS:
-                values.append(tuple(getattr(self, field.name)))
+                key.append(tuple(getattr(self, field.name)))
             elif field.metadata.get("kind") == SWITCH:
-                values.append(getattr(self, field.name) > 0)
-        return tuple(values)
+                key.append(getattr(self, field.name) > 0)
+        return tuple(key)
 
     def check_aim(self, others: float = 0) -> None:
         """Raises SettingsError where a run would do nothing, since all that it measures weighs 0.
@@ -345,9 +353,8 @@ class Settings:
     def replace(self, **fields: Unpack[Changes]) -> Settings:
         """These settings with some fields changed.
 
-        Where the optimizer changes and no learning rate is given, the new optimizer's own holds;
-        and bounds only where it knows them, unless they are given, too.
-        Where one of `iterations` and `evaluations` is given, it alone ends the run.
+        Where the optimizer changes, the new one's own learning rate holds, and bounds only where it
+        knows them, unless given. One of `iterations` and `evaluations` that is given alone ends it.
 
         Raises:
           SettingsError: a field is unknown or its value cannot be used.
@@ -372,39 +379,3 @@ class Settings:
         """The fields as plain values, for JSON; objects in words."""
         fields = dataclasses.fields(self)
         return {field.name: objects.plain(getattr(self, field.name)) for field in fields}
-
-
-def _layer_weights(name: str, weights: Any) -> dict[str, float]:
-    if not isinstance(weights, Mapping):
-        raise SettingsError(f"{name} is {weights!r}: use a dictionary of layers and weights")
-    parsed = {
-        str(layers.parse(key)): _number(f"the weight of {key} in {name}", weight)
-        for key, weight in weights.items()
-    }
-    if parsed and not any(parsed.values()):
-        raise SettingsError(f"the weights of {name} are all 0: set one above 0, or name no layer")
-    return parsed
-
-
-def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
-    if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
-        raise SettingsError(f"{name} is {values!r}: use a list of numbers")
-    return tuple(check(name, value) for value in values)
-
-
-def _number(name: str, value: Any) -> float:
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    try:
-        number = float(value) if good else math.nan
-    except OverflowError:  # a whole number beyond all floats
-        number = math.inf
-    if not 0 <= number < math.inf:
-        raise SettingsError(f"{name} is {reprlib.repr(value)}: use a finite number of at least 0")
-    return number
-
-
-def _integer(name: str, value: Any, least: int) -> int:
-    good = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not good or int(value) < least:
-        raise SettingsError(f"{name} is {value!r}: use a whole number of at least {least}")
-    return int(value)

@@ -7,6 +7,7 @@ the one that stands beside the name, and nothing is written where it says.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +18,16 @@ from nst_tf import reading
 from nst_tf.errors import FileError, SettingsError, WeightsError
 from nst_tf.pictures import initial
 from nst_tf.pictures.masks import Masked
+from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.settings import Settings
 
-#: How the sources of weights begin that are no files (`weights.Weights.source`), by their names.
-_NETWORKS = {"mini (": "mini", "imagenet (": "imagenet", "random (": "random"}
+#: Kinds of weights that are loaded by their names (`weights.Weights.kind`).
+_NAMED = ("imagenet", "mini", "random")
+#: The sources of these, whose first word is the kind, in manifests of before kinds were told.
+_SOURCES = re.compile(
+    r"imagenet \(keras\.applications\)|mini \(built in, distilled from VGG19\)"
+    r"|random \(He normal, seed \d+\)"
+)
 
 
 class Files(NamedTuple):
@@ -112,6 +119,13 @@ class Manifest:
         told = self.told.get("result_sha256")
         return told if isinstance(told, str) and re.fullmatch("[0-9a-f]{64}", told) else None
 
+    @property
+    def tile(self) -> Tile:
+        """How much of the picture was in the works at a time, as `StyleTransfer` takes it: that of
+        each stage; `auto` of an older version, which wrote no more than what was asked for."""
+        tile: Tile = self.told.get("tile", "auto")
+        return tile
+
     def ended(self, iteration: int) -> bool:
         """Whether the run was stopped after this iteration, before its own end."""
         return bool(self.told["stopped"] == "interrupted" and iteration >= self.told["iterations"])
@@ -165,10 +179,12 @@ class Manifest:
         """
         told = self.told["weights"]
         source = str(told.get("source"))
-        for begin, name in _NETWORKS.items():
-            if source.startswith(begin):
-                return name
-        return self._found({"path": source, "sha256": told.get("file_sha256")}, "the network")
+        known = source.partition(" ")[0] if _SOURCES.fullmatch(source) else None
+        kind = told.get("kind", known)
+        if kind in _NAMED:
+            return str(kind)
+        found = self._found({"path": source, "sha256": told.get("file_sha256")}, "the network")
+        return os.path.abspath(found)  # which is the name of none, as `mini` would be
 
     def check_network(self, sha256: str) -> None:
         """Raises WeightsError where a network's numbers have another hash than the run's."""
@@ -187,6 +203,9 @@ class Manifest:
         from nst_tf.run import computer
 
         made, differing = now["result_sha256"], computer.differences(self.told, now)
+        if self.method is None and self.tile == "auto":
+            strips = ", ".join(map(str, now["tile"]))
+            differing.append(f"strips as memory allowed, not written down, now {strips}")
         there = [f"  {line}" for line in differing]
         if self.sha256 is None:
             return [f"nothing to compare with: {self.path}, of an older version, has no hash"]

@@ -4,8 +4,7 @@ A checkpoint's folder says what run it is of, and has the last two iterations th
 in a folder of its own. That one is written beside under another name, and gets its own once the
 disk has all of it: whatever stops the process, nobody finds half of one.
 
-Two runs that share a folder are the same run, or the second is refused: whatever one of them keeps,
-the other could go on from.
+A run has its folder to itself for as long as it lasts; whoever comes second is refused.
 """
 
 from __future__ import annotations
@@ -28,9 +27,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf import files, reading
-from nst_tf.errors import FileError, SettingsError
+from nst_tf import files, locks, reading
+from nst_tf.errors import CheckpointError, DamagedError, FileError, NSTError, SettingsError
 from nst_tf.pictures import images
+from nst_tf.recipe import choices
+from nst_tf.recipe.choices import Tile
 from nst_tf.run.descent import Counts
 from nst_tf.run.track import Track
 from nst_tf.version import __version__
@@ -40,7 +41,7 @@ _RUN, _PLACES = "run.json", "iteration-" + 8 * "[0-9]"
 #: What TensorFlow's files are called there, and how it names a value in them.
 _FILES, _KEY = "descent", "{}/.ATTRIBUTES/VARIABLE_VALUE"
 #: What of an input says where it was found, and not what it is.
-_WHERE = ("path", "source", "file_sha256", "bytes")
+_WHERE = ("path", "source", "kind", "file_sha256", "bytes")
 
 
 class Checkpoint:
@@ -55,23 +56,41 @@ class Checkpoint:
       folder: likewise.
 
     Raises:
-      SettingsError: the folder has a checkpoint of another run, or `every` is no time.
-      FileError: it has other files, or cannot be read or written.
+      CheckpointError: the folder has a checkpoint of another run.
+      DamagedError: it cannot be read what the checkpoint is of.
+      SettingsError: `every` is no time.
+      FileError: the folder has other files, or cannot be read or written.
     """
 
     def __init__(
         self, folder: str | os.PathLike[str], every: float, identity: Mapping[str, Any]
     ) -> None:
-        if not isinstance(folder, (str, os.PathLike)):
-            raise SettingsError(f"checkpoint is {reprlib.repr(folder)}: give the path of a folder")
-        self.folder, self._every = Path(folder), _seconds(every)
+        self.folder, self._every = checked(folder, every)
         about = {"nst_tf": __version__, "tensorflow": tf.__version__, **identity}
         self._identity: dict[str, Any] = json.loads(json.dumps(about))
-        files.check_folder(self.folder)
         self._check()
         self._now: _Now | None = None
         self._kept: list[Path] = []  # those that are known to be sound, the last one last
         self._last = time.monotonic()
+
+    @staticmethod
+    def tile(folder: str | os.PathLike[str], stages: int) -> Tile | None:
+        """The strips of the run that a folder has a checkpoint of, for one that is to go on with
+        it: other memory at hand would have it choose others.
+
+        Args:
+          folder: as for `Checkpoint`.
+          stages: how many the run has.
+
+        Returns:
+          What `StyleTransfer` takes as tile; None where there is no such checkpoint, or none that
+          can be read, or that is of as many stages: `Checkpoint` says what is wrong with it.
+        """
+        try:
+            tile = choices.check_tile(reading.read_json(Path(folder) / _RUN)["tile"])
+        except (NSTError, TypeError, KeyError):
+            return None
+        return tile if isinstance(tile, list) and len(tile) == stages else None
 
     @property
     def iteration(self) -> int | None:
@@ -79,16 +98,27 @@ class Checkpoint:
         places = self._places()
         return _iteration(places[-1]) if places else None
 
-    def take_up(self, track: Track) -> None:
-        """Makes the folder, and lets a run that was put aside go on from where it was.
+    @contextlib.contextmanager
+    def open(self, track: Track) -> Iterator[None]:
+        """Makes the folder and has it for the block: a run that was put aside goes on from where it
+        was, and the last step that is told is kept in the end, whatever ends it.
 
         Args:
           track: of the run, which has not begun; it is left alone where nothing was kept.
 
         Raises:
-          FileError: nothing of what was kept can be read, or the folder cannot be written.
+          DamagedError: nothing of what was kept can be read.
+          OutputError: another run has the folder, or it cannot be written.
         """
         files.make_folder(self.folder)
+        with locks.alone(self.folder):
+            self._take_up(track)
+            try:
+                yield
+            finally:
+                self.keep()
+
+    def _take_up(self, track: Track) -> None:
         self._now, self._kept = None, []
         self._check()  # another run may have begun here since
         for part in self.folder.glob(".*.part"):  # of what was killed while it wrote
@@ -99,9 +129,9 @@ class Checkpoint:
         for place in reversed(places):
             try:
                 _read(place, track)
-            except _DamagedError as error:
+            except _SpoiltError as error:
                 if place == places[0]:
-                    raise FileError(
+                    raise DamagedError(
                         f"nothing in the checkpoint {self.folder} can be read ({error}): delete "
                         "the folder to begin anew"
                     ) from error
@@ -159,7 +189,7 @@ class Checkpoint:
         try:
             before = dict(_told(reading.read_json(path)))
         except (FileError, AttributeError) as error:
-            raise FileError(
+            raise DamagedError(
                 f"cannot read {path}, which says what the checkpoint is of: delete the folder to "
                 "begin anew"
             ) from error
@@ -168,7 +198,7 @@ class Checkpoint:
         if names:
             changes = [f"{name} was {before.get(name)}, is {now.get(name)}" for name in names[:3]]
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise SettingsError(
+            raise CheckpointError(
                 f"the checkpoint {self.folder} is of another run: {'; '.join(changes)}{more}; "
                 "go on with what it was, or name another folder"
             )
@@ -201,8 +231,8 @@ class _Now(NamedTuple):
         )
 
 
-class _DamagedError(Exception):
-    """What was kept, and cannot be read."""
+class _SpoiltError(Exception):
+    """An iteration that was kept, and cannot be read."""
 
 
 def _write(place: Path, now: _Now) -> None:
@@ -247,7 +277,7 @@ def _read(place: Path, track: Track) -> None:
         start = tf.constant(reader.get_tensor(_KEY.format("start")))
         shots = reader.get_tensor(_KEY.format("snapshots"))
     except Exception as error:  # what is damaged makes TensorFlow raise this and that
-        raise _DamagedError(f"{place} is damaged ({_reason(error)})") from error
+        raise _SpoiltError(f"{place} is damaged ({_reason(error)})") from error
     track.leaves, track.number, track.begun = leaves, told["number"], Counts(*told["begun"])
     track.start = None if told["first"] else start
     track.history, track.spent = told["history"], told["spent"]
@@ -255,10 +285,31 @@ def _read(place: Path, track: Track) -> None:
         track.snapshots[iteration] = images.to_pil(pixels / np.float32(255))
 
 
-def _seconds(every: Any) -> float:
+def checked(folder: Any, every: Any) -> tuple[Path, float]:
+    """The folder for a checkpoint and the seconds between two, as `Checkpoint` takes them.
+
+    Raises:
+      SettingsError: it is no path, or no time.
+      OutputError: it cannot be written into.
+    """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise SettingsError(f"checkpoint is {reprlib.repr(folder)}: give the path of a folder")
     if not isinstance(every, numbers.Real) or not 0 <= float(every) < math.inf:
         raise SettingsError(f"checkpoint_every is {every!r}: use seconds, 0 for every step")
-    return float(every)
+    files.check_folder(Path(folder))
+    return Path(folder), float(every)
+
+
+def forget(folder: Path) -> None:
+    """Does away with a checkpoint, if there is one. What it is of goes last: whatever stops this,
+    half of it is one still.
+
+    Args:
+      folder: of the checkpoint, which no run has now.
+    """
+    for place in folder.glob(_PLACES):
+        shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

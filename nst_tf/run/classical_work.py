@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst_tf import files, signals
 from nst_tf.classical import methods
 from nst_tf.classical.checks import Report
 from nst_tf.pictures import images
 from nst_tf.run import computer, record
 from nst_tf.run.jobs import Manifest, Worker, done_before
 from nst_tf.run.meter import Meter
+from nst_tf.run.output import Output
 from nst_tf.version import __version__
 
 #: What a picture is made of.
@@ -142,9 +140,11 @@ def make(
 
     Raises:
       NSTError: pictures that it cannot be made of, or SciPy is missing.
-      FileError: it cannot be written there.
+      OutputError: it cannot be written there.
     """
     manifest = {"nst_tf": __version__, **work.identity(pictures)}
+    image = manifest["image"]
+    output = Output(work.output, (image["height"], image["width"]), bits)
     meter = Meter()
     made = work.paint(pictures, report)
     manifest |= {
@@ -156,16 +156,7 @@ def make(
         **meter.spent(),
     }
 
-    def write(path: Path) -> None:
-        # Between the two the old manifest would speak of the new picture.
-        beside = path.with_suffix(".json")
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        images.save(made, path, bits)
-        files.write(beside, json.dumps(manifest, indent=1))
-
-    with signals.deferred():
-        files.or_elsewhere(write, work.output)
+    output.save(made, manifest)
     return manifest, made
 
 

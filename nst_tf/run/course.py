@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from nst_tf.network.weights import Weights
 from nst_tf.optimizers.base import Evaluate, Solver
 from nst_tf.pictures import images, masks
 from nst_tf.recipe import choices
+from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent, finish, outlook, schedule
 from nst_tf.run.descent import Progress
@@ -47,7 +49,7 @@ class Course:
       inputs: its pictures.
       weights: its network.
       stages: what it consists of.
-      tile: as `outlook.tile_for` takes it.
+      tile: as `outlook.decide` takes it.
       engine: one of `choices.ENGINES` but auto; likewise dtype.
       within: what it may take of memory.
       terms: of the user's own.
@@ -57,7 +59,7 @@ class Course:
     inputs: Inputs
     weights: Weights
     stages: tuple[Stage, ...]
-    tile: int | str
+    tile: Tile
     engine: str
     dtype: str
     within: Room
@@ -70,7 +72,7 @@ class Course:
         height, width = self.stages[0].shape(self.inputs.content)
         size = None if self._scales else winograd_ends(height, width)
         return (
-            (settings.graph_key, self.weights.sha256, self.engine, self.dtype, self.tile),
+            (settings.graph_key, self.weights.sha256, self.engine, self.dtype, *self.tiles),
             [(term.name, term.loss) for term in self.terms],
             size if self._any_size else (height, width),
             None if regions is None else regions.shape[-1],
@@ -92,14 +94,25 @@ class Course:
             inputs.content.shape[:2] if content != inputs.content.shape[:2] else (0, 0),
         )
 
+    @functools.cached_property
+    def _outlooks(self) -> dict[Stage, Outlook]:
+        """What is foreseen of each stage, decided once."""
+        needs = [self.need(stage) for stage in self.stages]
+        decided = outlook.decide(self.tile, needs, self.within)
+        return dict(zip(self.stages, decided, strict=True))
+
     def foreseen(self) -> Outlook:
         """What is foreseen of the run's memory: that of the stage that takes most.
 
         Raises:
           SettingsError: it does not fit.
         """
-        every = [outlook.outlook(self.tile, self.need(stage), self.within) for stage in self.stages]
-        return max(every, key=lambda one: one.peak)
+        return max(self._outlooks.values(), key=lambda one: one.peak)
+
+    @property
+    def tiles(self) -> list[int | str]:
+        """What was decided for each stage, as `tile` takes it: `off`, or a number of pixels."""
+        return [self._outlooks[stage].tile or "off" for stage in self.stages]
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -111,19 +124,16 @@ class Course:
             "engine": self.engine,
             "dtype": self.dtype,
             **self.inputs.identity,
-            "weights": {
-                "source": self.weights.source,
-                "sha256": self.weights.sha256,
-                "file_sha256": self.weights.file_sha256,
-            },
+            "weights": self.weights.identity,
             **({"terms": own_terms.identity(self.terms)} if self.terms else {}),
         }
 
     @property
     def whole_identity(self) -> dict[str, Any]:
-        """Likewise, with its stages, which need not be the settings' own."""
+        """Likewise, with its stages, which need not be the settings' own, and their strips, which
+        are as memory allowed."""
         stages = [dataclasses.asdict(stage) for stage in self.stages]
-        return {**self.identity, "stages": stages}
+        return {**self.identity, "stages": stages, "tile": self.tiles}
 
     @property
     def _any_size(self) -> bool:
@@ -135,6 +145,13 @@ class Course:
     @property
     def _scales(self) -> bool:
         return len(self.stages) > 1
+
+    def _tile(self, stage: Stage) -> int | None:
+        if stage in self._outlooks:
+            return self._outlooks[stage].tile
+        # A program may ask for one that is not the run's.
+        tile = self.tile if isinstance(self.tile, (int, str)) else "auto"
+        return outlook.tile_for(tile, self.need(stage), self.within.left)
 
     def _solver(self, stage: Stage) -> Solver:
         """A new one each time: some have memory of their own, which no two runs should share."""
@@ -158,7 +175,7 @@ class Course:
             self.weights,
             content,
             styles,
-            tile=outlook.tile_for(self.tile, self.need(stage), self.within.left),
+            tile=self._tile(stage),
             engine=self.engine,
             dtype=self.dtype,
             any_size=self._any_size,

@@ -1,15 +1,17 @@
-"""What becomes of the image that descends: the photo laid over it, and its final colours."""
+"""What becomes of the image that descends: the photo laid over it, its grain and final colours."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.pictures import colours, images, masks
+from nst_tf.pictures import colours, images, masks, views
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import schedule
+from nst_tf.run import grain, schedule
 from nst_tf.run.descent import Progress
 from nst_tf.run.inputs import Inputs
 
@@ -56,7 +58,7 @@ def outcome(progress: Progress, settings: Settings) -> tf.Tensor:
 def result(image: tf.Tensor, overlay: Overlay, settings: Settings) -> np.ndarray:
     """The picture that a run makes, float32 [height, width, 3] in [0, 1].
 
-    Final colours, too, leave alone what is protected, and what no style image is for.
+    Grain and final colours, too, leave alone what is protected, and what no style image is for.
 
     Args:
       image: that the run ended with, float32 [1, height, width, 3], at the size of any stage.
@@ -68,23 +70,49 @@ def result(image: tf.Tensor, overlay: Overlay, settings: Settings) -> np.ndarray
     if image.shape[1:3] != shape:  # of a run that ended at a small size
         before = images.resize(inputs.content, *image.shape[1:3])
         image = schedule.enlarge(image, before, inputs.content)
-    image = np.clip(overlay(image[0].numpy()), 0, 1)
+    picture = np.clip(image[0].numpy(), 0, 1)
+    if settings.grain == "painting":
+        shaped = functools.partial(_shaped, inputs.content, settings.stroke_sizes)
+        picture = _by_painting(picture, inputs, settings, shaped)
+    picture = np.clip(overlay(picture), 0, 1)
     if settings.colours == "content":
         shares = None if inputs.protect is None else 1 - inputs.protect
-        return _laid(image, [colours.keep(image, inputs.content)], shares)
+        return _laid(picture, [colours.keep(picture, inputs.content)], shares)
     if settings.colours == "palette":
-        return _laid(image, _palettes(image, inputs, settings), inputs.regions)
-    return image
+        return _by_painting(picture, inputs, settings, colours.palette)
+    return picture
 
 
-def _palettes(image: np.ndarray, inputs: Inputs, settings: Settings) -> list[np.ndarray]:
-    """The image in the palette of all style images, or of each that has a region of its own."""
+def _by_painting(
+    picture: np.ndarray, inputs: Inputs, settings: Settings, finish: Callable[..., np.ndarray]
+) -> np.ndarray:
+    """The picture finished after all style images, or where one has a region after that one.
+
+    `finish` takes the picture, style images, their shares or None, and where, [height, width], or
+    None for everywhere.
+    """
     styles, regions = inputs.styles, inputs.regions
     if regions is None or regions.shape[-1] == 1:
         where = None if regions is None else regions[..., 0]
-        return [colours.palette(image, styles, settings.style_blend or None, where)]
-    parts = zip(styles, np.moveaxis(regions, -1, 0), strict=True)
-    return [colours.palette(image, style, where=where) for style, where in parts]
+        finished = [finish(picture, styles, settings.style_blend or None, where)]
+    else:
+        parts = zip(styles, np.moveaxis(regions, -1, 0), strict=True)
+        finished = [finish(picture, [style], None, where) for style, where in parts]
+    return _laid(picture, finished, regions)
+
+
+def _shaped(
+    content: np.ndarray,
+    sizes: Sequence[float],
+    picture: np.ndarray,
+    styles: Sequence[np.ndarray],
+    shares: Sequence[float] | None,
+    where: np.ndarray | None,
+) -> np.ndarray:
+    """The picture with the paintings' grain, which are also seen at smaller sizes."""
+    seen = [view for style in styles for view in views.views(style, sizes=sizes)]
+    shares = None if shares is None else np.repeat(shares, len(seen) // len(styles)).tolist()
+    return grain.shaped(picture, content, seen, shares, where).numpy()
 
 
 def _laid(image: np.ndarray, over: list[np.ndarray], shares: np.ndarray | None) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Many runs, one after the other or in several processes, each done once.
+"""Many jobs, one after the other or in several processes, each done once.
 
-A job is a run with settings, inputs and a place to write. What is done is known by its manifest, so
-jobs that were stopped go on where they were. Other work is shared out alike: see `Work`.
+A job is whatever is `Work`: what is done is known by its manifest, so that jobs that were stopped
+go on where they were. A run is one (`job.Job`), and goes on in its midst, too.
 """
 
 from __future__ import annotations
@@ -14,49 +14,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf import files, reading, signals
-from nst_tf.errors import DivergenceError, FileError, NSTError
+from nst_tf import files, locks, reading, signals
+from nst_tf.errors import FileError, NSTError, OutputError
+from nst_tf.network import machine
 from nst_tf.network import weights as weights_module
 from nst_tf.network.weights import Weights
-from nst_tf.recipe import presets
-from nst_tf.recipe.settings import Settings
+from nst_tf.run import outlook
 from nst_tf.run.meter import forget_peak
-from nst_tf.run.record import Step, same_work
-from nst_tf.run.transfer import Callback, StyleTransfer
+from nst_tf.run.record import same_work
 from nst_tf.run.workshop import Workshop
 
 Manifest = dict[str, Any]
-
-
-class Watchers(Protocol):
-    """What looks on at a run: a value, which can be sent to another process and called there."""
-
-    def outputs(self, settings: Settings, iterations: int) -> Sequence[Path]:
-        """The files and folders that they leave of a run with these settings, of so many
-        iterations."""
-        ...
-
-    def __call__(self) -> Sequence[Callback]:
-        """Makes them, for one run."""
-        ...
-
-
-@dataclass(frozen=True)
-class NoWatchers:
-    """Nobody looks on."""
-
-    def outputs(self, settings: Settings, iterations: int) -> Sequence[Path]:
-        return ()
-
-    def __call__(self) -> Sequence[Callback]:
-        return ()
 
 
 class Work(Protocol):
@@ -87,72 +62,15 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run, a kind of `Work`.
-
-    Attributes:
-      name: tells it from the others.
-      settings: of the run.
-      content: path of the content image.
-      styles: paths of the style images.
-      weights: the network, as `weights.load` takes it.
-      output: path of its picture; the manifest goes beside it.
-      watchers: what looks on.
-    """
-
-    name: str
-    settings: Settings
-    content: str
-    styles: tuple[str, ...]
-    weights: str
-    output: Path
-    watchers: Watchers = NoWatchers()
-
-    @property
-    def length(self) -> int:
-        """How many steps end it: evaluations, or iterations where these are not limited."""
-        limit = self.settings.evaluations
-        return limit if limit is not None else self.settings.iterations or 1
-
-    def run(self, worker: Worker) -> Manifest | None:
-        """As `Work.run`; a run that diverged counts as done."""
-        source = presets.network(self.settings.preset, self.weights)
-        run = StyleTransfer(
-            self.content,
-            list(self.styles),
-            settings=self.settings,
-            weights=worker.weights(source, self.settings.seed),
-            callbacks=[_Reports(self.name, worker), *self.watchers()],
-            tile=worker.engine.tile,
-            engine=worker.engine.engine,
-            dtype=worker.engine.dtype,
-            keep_snapshots=False,
-            workshop=worker.workshop,
-        )
-        done = manifest_of(self, run)
-        if done is not None:
-            return done
-        # From the first snapshot on, what lies there is no whole run's any more.
-        with contextlib.suppress(OSError):
-            self.output.with_suffix(".json").unlink()
-        try:
-            result = run.run()
-        except DivergenceError as error:
-            if error.result is None:
-                raise
-            result = error.result  # that a step is too long is what some sweeps are to show
-        # The manifest comes last and says that the rest is there.
-        files.or_elsewhere(result.save, self.output)
-        return None if result.stopped == "interrupted" else result.manifest
-
-
-@dataclass(frozen=True)
 class Engine:
-    """How all jobs are computed: `tile`, `engine` and `dtype` as `StyleTransfer` takes them."""
+    """How all jobs are computed: `tile`, `engine`, `dtype` and `checkpoint_every` as
+    `StyleTransfer` takes them, and `max_memory` of all processes together."""
 
     tile: int | str = "auto"
     engine: str = "auto"
     dtype: str = "auto"
+    checkpoint_every: float = 60.0
+    max_memory: int | str | None = None
 
 
 class Observer(Protocol):
@@ -182,7 +100,8 @@ class Jobs:
       workers: how many processes share the work.
       observer: told how they get on, such as a progress bar.
       workshop: of earlier runs, for those in this process; None for a new one.
-      keep_going: whether the others are done where some fail.
+      keep_going: whether the others are done where some fail. Not where a result cannot be written:
+        the others, on the same disk, would be made for nothing.
 
     Attributes:
       failures: why those failed, by name, where the others went on.
@@ -222,16 +141,20 @@ class Jobs:
           where they were stopped.
 
         Raises:
+          OutputError: other jobs write into the same folder now, or a result cannot be written.
           NSTError: of the first run that fails, unless it keeps going. What was done before stays
             done.
         """
-        for folder in {job.output.parent for job in self._jobs}:
-            files.make_folder(folder)
-        try:
-            return self._in_this_process() if self._workers == 1 else self._in_several()
-        finally:
-            self._asked = False
-            self._stopping.clear()
+        with contextlib.ExitStack() as ending:
+            for folder in sorted({job.output.parent.resolve() for job in self._jobs}):
+                files.make_folder(folder)
+                ending.enter_context(locks.alone(folder))
+                ending.enter_context(files.swept(folder))
+            try:
+                return self._in_this_process() if self._workers == 1 else self._in_several()
+            finally:
+                self._asked = False
+                self._stopping.clear()
 
     def _in_this_process(self) -> dict[str, Manifest]:
         worker = Worker(self._engine, self._observer.update, self._stopping, self._workshop)
@@ -247,7 +170,7 @@ class Jobs:
         try:
             manifest = get()
         except NSTError as error:
-            if not self._keep_going:
+            if not self._keep_going or isinstance(error, OutputError):
                 raise
             self.failures[job.name] = error
         else:
@@ -259,6 +182,7 @@ class Jobs:
     def _in_several(self) -> dict[str, Manifest]:
         reports: Any = self._context.Queue()
         threads = max(1, (os.cpu_count() or 1) // self._workers)
+        room = outlook.share(self._engine.max_memory, self._workers, machine.has_gpu())
         told = (reports, self._observer.update)
         listener = threading.Thread(target=_listen, args=told, daemon=True)
         listener.start()
@@ -266,7 +190,7 @@ class Jobs:
             self._workers,
             self._context,
             _begin,
-            (self._engine, reports, self._stopping, threads),
+            (replace(self._engine, max_memory=room), reports, self._stopping, threads),
         )
         manifests: dict[str, Manifest] = {}
         try:
@@ -339,18 +263,6 @@ class Worker:
         return self._network[1]
 
 
-def manifest_of(job: Job, run: StyleTransfer) -> Manifest | None:
-    """The manifest of an earlier run of a job, which this one would only repeat; None if none is.
-
-    What tells runs apart is `StyleTransfer.identity`; what the watchers leave must be there, too.
-    """
-    manifest = done_before(job.output, run.identity)
-    if manifest is None or manifest.get("stopped") == "interrupted":
-        return None
-    left = job.watchers.outputs(job.settings, manifest.get("iterations", 0))
-    return manifest if all(path.exists() for path in left) else None
-
-
 def done_before(output: Path, identity: Mapping[str, Any]) -> Manifest | None:
     """The manifest beside a file that is there and was made by this very work; else None.
 
@@ -366,19 +278,6 @@ def done_before(output: Path, identity: Mapping[str, Any]) -> Manifest | None:
     return manifest if same and output.exists() else None
 
 
-class _Reports(Callback):
-    def __init__(self, name: str, worker: Worker) -> None:
-        self._name, self._worker = name, worker
-
-    def on_step(self, run: StyleTransfer, step: Step) -> None:
-        done = step.iteration if run.settings.evaluations is None else step.evaluations
-        if len(run.stages) > 1:  # the steps of several scales are not alike
-            done = round(run.share * (run.settings.evaluations or run.settings.iterations or 1))
-        self._worker.report(self._name, done, step.terms["total"])
-        if self._worker.stopping:
-            run.stop()
-
-
 # What follows runs in the processes of jobs that have several.
 
 _worker: Worker
@@ -390,10 +289,23 @@ def _begin(engine: Engine, reports: Any, stopping: Any, threads: int) -> None:
     for gpu in tf.config.list_physical_devices("GPU"):  # else the first one takes all its memory
         tf.config.experimental.set_memory_growth(gpu, True)
     _worker = Worker(engine, lambda *report: reports.put(report), stopping)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """What goes on for nobody would be in the way of the command that takes up its work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do(work: Work) -> Manifest | None:
-    return _worker.run(work)
+    try:
+        with signals.interrupting():  # where SIGTERM ends this process, its run is put aside first
+            return _worker.run(work)
+    except KeyboardInterrupt as interrupt:
+        os._exit(signals.reason(interrupt).code)
 
 
 def _listen(reports: Any, update: Callable[[str, int, float | None], None]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 from PIL import Image
 from typing_extensions import Unpack
 
-from nst_tf import optimizers
+from nst_tf import files, locks, optimizers
 from nst_tf.errors import NSTError, SettingsError
 from nst_tf.losses import own_terms
 from nst_tf.losses.own_terms import Term
@@ -23,7 +24,7 @@ from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import presets
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import outlook
+from nst_tf.run import checkpoint, outlook
 from nst_tf.run.given import as_callbacks
 from nst_tf.run.inputs import Style
 from nst_tf.run.record import Result, Step
@@ -61,6 +62,8 @@ def stylize_many(
     dtype: str = "auto",
     max_memory: int | str | None = None,
     keep_snapshots: bool = True,
+    checkpoints: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 60.0,
     workshop: Workshop | None = None,
     **overrides: Unpack[Overrides],
 ) -> Iterator[Painted]:
@@ -80,6 +83,8 @@ def stylize_many(
       styles: a style image, or several, of which each makes a result of its own; a list or tuple
         among them is blended.
       preset: as for `StyleTransfer`, likewise whatever follows.
+      checkpoints: a folder with a checkpoint for each result, numbered by photo and style: the same
+        call goes on from there and gives again what was done. It stays when all is done.
 
     Returns:
       An iterator: of the first photo every style, then of the second. Where one of the pictures
@@ -88,6 +93,8 @@ def stylize_many(
     Raises:
       SettingsError: a setting that cannot be used, no style, or one picture in place of several;
         at once.
+      OutputError: `checkpoints` cannot be written into, at once; or another call has it, at the
+        first result.
       PictureError: a file object among the styles cannot be read; at once.
       WeightsError: the network cannot be had; at once.
       Interrupted: Ctrl-C; a KeyboardInterrupt that carries the result so far of its run.
@@ -98,7 +105,9 @@ def stylize_many(
     machine.check_tile(tile)
     machine.choose_engine(engine)
     machine.choose_dtype(dtype)
-    outlook.room(max_memory)
+    if max_memory is not None:
+        outlook.parse(max_memory)
+    aside = None if checkpoints is None else checkpoint.checked(checkpoints, checkpoint_every)[0]
     if _is_one(contents) or not isinstance(contents, Iterable):
         raise SettingsError(
             f"contents is {type(contents).__name__}, not several pictures: give a list of them"
@@ -115,7 +124,7 @@ def stylize_many(
         for style in several
     ]
 
-    def paint(content: Picture, style: Style | Sequence[Style]) -> Result:
+    def paint(content: Picture, style: Style | Sequence[Style], name: str) -> Result:
         return StyleTransfer(
             content,
             style,
@@ -128,22 +137,31 @@ def stylize_many(
             dtype=dtype,
             max_memory=max_memory,
             keep_snapshots=keep_snapshots,
+            checkpoint=None if aside is None else aside / name,
+            checkpoint_every=checkpoint_every,
             workshop=workshop,
         ).run()
 
     def painted() -> Iterator[Painted]:
-        for content in contents:
+        for number, content in enumerate(contents, 1):
             read: Any = None
-            for given, style in zip(several, held, strict=True):
+            for index, (given, style) in enumerate(zip(several, held, strict=True), 1):
                 try:
                     read = images.held(content) if read is None else read
-                    result = paint(read, style)
+                    result = paint(read, style, f"{number:06}-{index}")
                 except NSTError as error:
                     yield Painted(content, given, None, error)
                 else:
                     yield Painted(content, given, result, None)
 
-    return painted()
+    return painted() if aside is None else _alone(aside, painted())
+
+
+def _alone(folder: Path, painted: Iterator[Painted]) -> Iterator[Painted]:
+    """The same, with a folder to itself from the first one on."""
+    files.make_folder(folder)
+    with locks.alone(folder):
+        yield from painted
 
 
 def _is_one(pictures: Any) -> bool:

@@ -32,8 +32,9 @@ _LEFT = 2.1
 _IMAGES, _ENLARGED = 14, 8
 #: Copies of what a statistic sorts: a style layer's channels, or their projections.
 _SORTED, _PROJECTIONS = 9.0, 64
-#: Copies of all hypercolumns; bytes of the products that neighbours are found by, of each layer.
-_COLUMNS, _PRODUCTS = 4.0, 4 << 24
+#: Copies of all hypercolumns; how many candidates they have, and products of each layer that are
+#: there at once (`neighbours.nearest`).
+_COLUMNS, _CANDIDATES, _PRODUCTS = 4.0, 1 << 12, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ class Need:
 
     def _bytes_of(self, name: str) -> int:
         """Of a value of a layer's maps."""
-        return 2 if self.dtype.startswith("mixed") and name != "conv1_1" else 4
+        # On a processor all engines but Keras' compute in float32 what is rounded to float16.
+        of_floats = self.dtype == "mixed_float16" and self.engine != "keras"
+        return 2 if self.dtype.startswith("mixed") and not of_floats and name != "conv1_1" else 4
 
     def _by_winograd(self, name: str, before: int, after: int) -> bool:
         of_floats = self._bytes_of(name) == 4
@@ -184,11 +187,12 @@ class Need:
         return min(20.0, max(1.0, steps * factor))
 
     def _looking(self) -> float:
-        """Bytes that looking for neighbours takes, whatever the size."""
+        """Bytes that looking for neighbours takes."""
         if self.settings.style_loss != choices.NEIGHBOURS:
             return 0.0
-        rows = min(_pixels(self.content) / 16 / 4096, 1.0)
-        return rows * _PRODUCTS * len(self.settings.style_layers)
+        seen = sum(map(_pixels, self.styles)) * _views(self.settings)
+        products = _pixels(self.content) / 16 * min(seen / 16, _CANDIDATES)
+        return 4 * min(products, _PRODUCTS) * len(self.settings.style_layers)
 
 
 def _pixels(shape: tuple[int, int]) -> int:

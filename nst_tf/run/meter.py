@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -35,9 +36,10 @@ class Meter:
         """What was taken.
 
         Returns:
-          `cpu_seconds`, of all threads of this process since the meter was made; `peak_memory`, the
-          largest resident size of the process in bytes, since it began or since `forget_peak`, None
-          where the system does not tell it.
+          `cpu_seconds`, of all threads of this process since the meter was made, and of the part
+          before; `peak_memory`, the largest resident size in bytes of this process, since it began
+          or since `forget_peak`, and of the one of the part before, None where the system does not
+          tell it.
         """
         cpu = round(time.process_time() - self._cpu_began, 4)
         peak = _peak()
@@ -45,6 +47,42 @@ class Meter:
             "cpu_seconds": cpu,
             "peak_memory": None if peak is None else max(peak, self._peak_before),
         }
+
+
+class Growth:
+    """What memory some work has left the process with, which more of it uses again: most of what is
+    let go TensorFlow does not give back to the system. Any thread may use it."""
+
+    def __init__(self) -> None:
+        # Entered again where a garbage collector ends a run that was left, in the midst of these.
+        self._lock = threading.RLock()
+        self._first: int | None = None
+        self._works, self._before, self._bytes = 0, 0, 0
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Counts what the process grows by, or shrinks, while any of such blocks is open."""
+        with self._lock:
+            if not self._works:
+                self._before = resident()
+            if self._first is None:
+                self._first = self._before
+            self._works += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._works -= 1
+                if not self._works:
+                    self._bytes = max(0, self._bytes + resident() - self._before)
+
+    @property
+    def idle(self) -> int:
+        """Bytes that the next work may count as its own; none while other work is under way."""
+        with self._lock:
+            if self._works or self._first is None:
+                return 0
+            return max(0, min(self._bytes, resident() - self._first))
 
 
 def forget_peak() -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from nst_tf import memory_at_hand
-from nst_tf.errors import SettingsError
+from nst_tf.errors import SettingsError, in_bytes
 from nst_tf.network import weights
 from nst_tf.pictures import heads
 from nst_tf.pictures.images import Picture
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe import layers, sizes
+from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.settings import Settings
 from nst_tf.run.memory import Need
 from nst_tf.run.meter import resident
@@ -25,8 +26,6 @@ from nst_tf.run.meter import resident
 TILES = (1024, 512, 384, 256)
 #: Bytes that the process has taken when TensorFlow is loaded.
 _TENSORFLOW = 600 << 20
-#: How much of the memory at hand a run is given: others want some, and an estimate is no more.
-_SHARE = 0.8
 #: What a GPU is taken to have for a run: TensorFlow cannot tell.
 _GPU_BYTES = 4 << 30
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
@@ -40,12 +39,14 @@ class Outlook(NamedTuple):
       whole: bytes of the process at its peak, measured as a whole.
       peak: likewise as it is measured.
       room: bytes that the process may take.
+      crowded: whether it wants what idle workshops hold.
     """
 
     tile: int | None
     whole: int
     peak: int
     room: int
+    crowded: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,36 +55,56 @@ class Room:
 
     Attributes:
       left: bytes besides what the process has taken.
-      taken: what it has.
+      taken: what it has, besides what idle workshops hold.
       said: in whose words: `max_memory`, or empty for what the machine has at hand.
       strict: whether what takes more is refused: not where a GPU's memory is but guessed.
+      idle: bytes of those left that idle workshops hold.
     """
 
     left: int
     taken: int
     said: str = ""
     strict: bool = True
+    idle: int = 0
 
 
-def room(max_memory: int | str | None = None, gpu: bool = False) -> Room:
+def room(max_memory: int | str | None = None, gpu: bool = False, idle: int = 0) -> Room:
     """What is at hand for a run.
 
     Args:
       max_memory: what the process may take in all, as `parse` reads it; None for four fifths of
         what machine, container and limits leave.
       gpu: whether feature maps are in a GPU's memory.
+      idle: bytes that workshops hold which the run uses again, or can let go (`workshops.idle`).
 
     Raises:
       SettingsError: it is no number of bytes.
     """
-    taken = resident()
+    held = resident()
+    idle = min(idle, held) * (not gpu)
+    taken = held - idle
     loaded = max(taken, _TENSORFLOW)
     if max_memory is not None:
         loaded = 0 if gpu else loaded
-        return Room(parse(max_memory) - loaded, loaded, str(max_memory))
+        said = in_bytes(max_memory) if isinstance(max_memory, int) else str(max_memory)
+        return Room(parse(max_memory) - loaded, loaded, said, idle=idle)
     if gpu:
         return Room(_GPU_BYTES, 0, strict=False)
-    return Room(int(_SHARE * memory_at_hand.available()) - (loaded - taken), loaded)
+    left = memory_at_hand.allowed(idle) - (loaded - taken)
+    return Room(left, loaded, idle=idle)
+
+
+def share(max_memory: int | str | None, processes: int, gpu: bool = False) -> int | str | None:
+    """What each of several processes may take, as `room` has it: they share what there is, and
+    none of them can tell what the others are about to take.
+
+    Args:
+      max_memory: what all of them may take; likewise gpu.
+      processes: how many.
+    """
+    if max_memory is None:
+        return None if gpu else memory_at_hand.allowed() // processes
+    return parse(max_memory) // processes
 
 
 def parse(text: int | str) -> int:
@@ -115,12 +136,40 @@ def tile_for(tile: int | str, need: Need, left: int) -> int | None:
     return next((size for size in TILES if need.bytes(size) <= left), TILES[-1])
 
 
-def outlook(tile: int | str, need: Need, within: Room) -> Outlook:
-    """What is foreseen of a run.
+def decide(tile: Tile, needs: Sequence[Need], within: Room) -> list[Outlook]:
+    """What is foreseen of each stage of a run, strips or none decided.
+
+    That is done once a run, and written down: what is at hand changes, and other strips round
+    otherwise. A run that is made again, or gone on with, has the strips that were written. Where
+    these do not fit any more it is refused, as is every run that does not: what it was to repeat
+    is still there, and who wants to dare it says so by max_memory.
+
+    Args:
+      tile: as for `tile_for`, of every stage; or those that were decided before, one a stage.
+      needs: of each stage.
+      within: what the run may take.
+
+    Raises:
+      SettingsError: it does not fit; or there are as many tiles as it has no stages.
+    """
+    if isinstance(tile, (int, str)):
+        return [outlook(tile, need, within) for need in needs]
+    if len(tile) != len(needs):
+        raise SettingsError(
+            f"tile is {list(tile)}, of {len(tile)} stages, and the run has {len(needs)}: use auto"
+        )
+    pairs = zip(tile, needs, strict=True)
+    return [outlook(one, need, within, decided=True) for one, need in pairs]
+
+
+def outlook(tile: int | str, need: Need, within: Room, decided: bool = False) -> Outlook:
+    """What is foreseen of a run, or of a stage.
 
     Args:
       tile: as for `tile_for`; likewise need.
       within: what it may take.
+      decided: whether the tile is that of a run that was begun or made before, which has no other
+        size either.
 
     Raises:
       SettingsError: it does not fit; the text names the size that does.
@@ -128,15 +177,22 @@ def outlook(tile: int | str, need: Need, within: Room) -> Outlook:
     chosen = tile_for(tile, need, within.left)
     taken, whole, peak = within.taken, need.bytes(), need.bytes(chosen)
     if within.strict and peak > within.left:
-        raise SettingsError(_refusal(tile, need, within, peak))
-    return Outlook(chosen, taken + whole, taken + peak, taken + within.left)
+        raise SettingsError(_refusal(tile, need, within, peak, decided))
+    crowded = within.idle > 0 and peak > within.left - within.idle
+    return Outlook(chosen, taken + whole, taken + peak, taken + within.left, crowded)
 
 
-def _refusal(tile: int | str, need: Need, within: Room, peak: int) -> str:
+def _refusal(tile: int | str, need: Need, within: Room, peak: int, decided: bool) -> str:
     shape = need.result if max(need.result) else need.content
-    there = "max_memory is " + within.said if within.said else f"{gib(within.left)} are at hand"
+    there = (
+        "max_memory is " + within.said if within.said else f"{in_bytes(within.left)} are at hand"
+    )
     total = within.taken * bool(within.said) + peak
-    told = f"size {max(shape)}, {shape[1]}x{shape[0]} pixels, takes about {gib(total)} of memory"
+    told = (
+        f"size {max(shape)}, {shape[1]}x{shape[0]} pixels, takes about {in_bytes(total)} of memory"
+    )
+    if decided:
+        return f"{told} with tile={tile}, as it was begun, and {there}: allow it more by max_memory"
     ways = []
     if size := _fitting(tile, need, within.left):
         ways.append(f"size={size}")
@@ -164,18 +220,13 @@ def _fitting(tile: int | str, need: Need, left: int) -> int:
     return low // digits * digits if low >= least else 0
 
 
-def gib(size: float) -> str:
-    """A number of bytes, for people."""
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size, 0) / 2**20:.0f} MiB"
-
-
 def check_early(
     settings: Settings,
     content: Picture,
     style: Picture | Masked | Sequence[Picture | Masked],
     network: Any,
     *,
-    tile: int | str,
+    tile: Tile,
     engine: str,
     dtype: str,
     within: Room,
@@ -186,7 +237,7 @@ def check_early(
       settings: of the run.
       content: as `StyleTransfer` takes it; likewise style.
       network: from `weights.at_once`.
-      tile: as for `tile_for`.
+      tile: as for `decide`.
       engine: one of `choices.ENGINES` but auto; likewise dtype.
       within: what the run may take.
 
@@ -215,4 +266,6 @@ def check_early(
         dtype,
         regions,
     )
-    outlook(tile, need.scaled(size), within)
+    decided = not isinstance(tile, (int, str))
+    last = tile if isinstance(tile, (int, str)) else tile[-1]
+    outlook(last, need.scaled(size), within, decided)

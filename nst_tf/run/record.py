@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf import files, reading
+from nst_tf import files, locks, reading
 from nst_tf.pictures import images
 from nst_tf.pictures.identity import identity_of as identity_of  # its place for who has a run
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import computer
+from nst_tf.run import computer, output
 from nst_tf.run.descent import Progress
 from nst_tf.version import __version__
 
@@ -123,7 +123,7 @@ class Result:
         return images.to_pil(self.array)
 
     def save(self, path: str | os.PathLike[str], bits: int = 8) -> None:
-        """Writes the picture, and beside it the manifest as `.json`; each file atomically.
+        """Writes the picture, and beside it the manifest as `.json` (`output.save`).
 
         Args:
           path: its suffix names the format; see `images.save`.
@@ -132,23 +132,25 @@ class Result:
         Raises:
           FileError: it cannot be written there.
         """
-        path = Path(path)
-        images.save(self.array, path, bits)
-        files.write(path.with_suffix(".json"), json.dumps(self.manifest, indent=1))
+        output.save(self.array, self.manifest, Path(path), bits)
 
 
-def add(path: str | os.PathLike[str], more: Mapping[str, Any]) -> None:
-    """Adds to the manifest that lies beside a result.
+def add(path: Path, picture: np.ndarray, more: Mapping[str, Any]) -> None:
+    """Adds to the manifest that lies beside a result, unless another's has come in its place.
 
     Args:
       path: of the result.
+      picture: that it is, float [height, width, 3].
       more: plain values, by names that the manifest has not.
 
     Raises:
-      FileError: it cannot be written.
+      FileError: it cannot be read or written.
     """
-    beside = Path(path).with_suffix(".json")
-    files.write(beside, json.dumps({**reading.read_json(beside), **more}, indent=1))
+    beside = path.with_suffix(".json")
+    with locks.turn(path.resolve().parent):
+        told = reading.read_json(beside)
+        if told["result_sha256"] == pixels_sha256(picture):
+            files.write(beside, json.dumps({**told, **more}, indent=1))
 
 
 def pixels_sha256(picture: np.ndarray) -> str:
@@ -165,7 +167,7 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is of the very work that an identity tells from others.
 
     A setting that is not in the manifest, of an older version, had the effect of its default: what
-    is added leaves all else as it was.
+    is added leaves all else as it was. A network's kind need not be told.
     """
     wanted = json.loads(json.dumps(identity))
     if "settings" in wanted:
@@ -173,6 +175,9 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
             return False
         older = {**json.loads(json.dumps(Settings(evaluations=1).asdict())), **manifest["settings"]}
         manifest = {**manifest, "settings": older}
+    weights = manifest.get("weights")
+    if "weights" in wanted and isinstance(weights, Mapping):
+        manifest = {**manifest, "weights": {"kind": wanted["weights"]["kind"], **weights}}
     return bool(wanted.items() <= manifest.items())
 
 

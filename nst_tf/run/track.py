@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 
@@ -30,6 +31,7 @@ class Track:
       snapshots: by iteration.
       spent: as `Meter.spent`, up to the last row.
       totals: as `StyleTransfer` finds them, with the progress that they are of.
+      picture: likewise.
     """
 
     progress: Progress | None = None
@@ -44,3 +46,4 @@ class Track:
     snapshots: dict[int, Image.Image] = field(default_factory=dict)
     spent: dict[str, float | int | None] = field(default_factory=dict)
     totals: tuple[Progress, tuple[float, float | None]] | None = None
+    picture: tuple[Progress, np.ndarray] | None = None

@@ -24,14 +24,15 @@ from nst_tf.network.weights import Weights
 from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe import presets
+from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import finish, inputs, outlook, record, schedule
+from nst_tf.run import finish, inputs, outlook, record, schedule, workshops
 from nst_tf.run.checkpoint import Checkpoint
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
 from nst_tf.run.given import as_callbacks
-from nst_tf.run.inputs import Style
+from nst_tf.run.inputs import Inputs, Style
 from nst_tf.run.meter import Meter
 from nst_tf.run.record import Result, Step
 from nst_tf.run.schedule import Schedule, Stage
@@ -80,7 +81,8 @@ class StyleTransfer:
       terms: of the loss, beside the recipe's: each an `nst_tf.Term`, or a function of the image
         (`own_terms.Term` says which).
       tile: how much of the picture is in the works at a time, for the same result: `auto`, `off`
-        or a number of pixels (`outlook.tile_for`).
+        or a number of pixels (`outlook.tile_for`); a list of the latter, one a stage, as `auto`
+        decided them before (a manifest's `tile`), for the same bytes.
       engine: how the network is computed, for the same result: one of `choices.ENGINES`.
       dtype: what it is computed in: one of `choices.DTYPES`. Losses and image are float32 always.
       max_memory: that the process may take, `6GiB`; None for four fifths of what is at hand.
@@ -92,6 +94,7 @@ class StyleTransfer:
       checkpoint_every: seconds between two that are kept; the last step is kept in any case.
       workshop: where it compiles, for runs that follow each other; None for one of the process's,
         of which runs in several threads each have their own (`workshops.clear_workshops`).
+      read: what `inputs.load` has made of these pictures for these settings; None to read them.
       **overrides: fields of `Settings`. The optimizer may be one of Keras, the style loss a
         statistic (`statistics.Statistic`), the initial image a picture.
 
@@ -120,7 +123,7 @@ class StyleTransfer:
         weights: str | os.PathLike[str] | Weights | None = None,
         callbacks: Sequence[Callback | Callable[[Step], Any]] = (),
         terms: Sequence[Term | Callable[[tf.Tensor], tf.Tensor]] = (),
-        tile: int | str = "auto",
+        tile: Tile = "auto",
         engine: str = "auto",
         dtype: str = "auto",
         max_memory: int | str | None = None,
@@ -129,6 +132,7 @@ class StyleTransfer:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         workshop: Workshop | None = None,
+        read: Inputs | None = None,
         **overrides: Unpack[Overrides],
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
@@ -141,16 +145,18 @@ class StyleTransfer:
             "engine": self.engine,
             "dtype": self.dtype,
             "tile": machine.check_tile(tile),
-            "within": outlook.room(max_memory, machine.has_gpu()),
+            "within": outlook.room(max_memory, machine.has_gpu(), workshops.idle(workshop)),
         }
         if stages is None:
             outlook.check_early(settings, content, style, network, **how)
-        self._inputs = inputs.load(settings, content, style, protect)
+        self._inputs = read or inputs.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self.weights = weights_module.load(network, seed=settings.seed)
         self._callbacks = watching
+        if checkpoint is not None and how["tile"] == "auto":
+            how["tile"] = Checkpoint.tile(checkpoint, len(self.stages)) or "auto"
         self._course = Course(
             settings,
             self._inputs,
@@ -164,7 +170,7 @@ class StyleTransfer:
         self.checkpoint: Checkpoint | None = None
         if checkpoint is not None:
             self.checkpoint = Checkpoint(checkpoint, checkpoint_every, self._course.whole_identity)
-        self._place = Place(workshop, self._course.key)
+        self._place = Place(workshop, self._course.key, self.outlook.crowded)
         self._track = Track()
 
     def build_objective(
@@ -219,8 +225,12 @@ class StyleTransfer:
         Raises:
           SettingsError: nothing has been evaluated yet.
         """
-        image = finish.outcome(self._progress(), self.settings)
-        return finish.result(image, self._overlay, self.settings)
+        progress, known = self._progress(), self._track.picture
+        if known is None or known[0] is not progress:
+            image = finish.outcome(progress, self.settings)
+            known = progress, finish.result(image, self._overlay, self.settings)
+            self._track.picture = known
+        return known[1].copy()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -271,7 +281,7 @@ class StyleTransfer:
             track.stopped,
             dict(track.snapshots),
             record.manifest(
-                {**self.identity, "tile": self._course.tile},
+                {**self.identity, "tile": self._course.tiles},
                 best,
                 list(track.history),
                 track.spent,
@@ -288,8 +298,7 @@ class StyleTransfer:
         with contextlib.ExitStack() as ending:
             workshop = ending.enter_context(self._place.open())
             if self.checkpoint:
-                self.checkpoint.take_up(track)
-                ending.callback(self.checkpoint.keep)
+                ending.enter_context(self.checkpoint.open(track))
             for callback in self._callbacks:
                 callback.on_begin(self)
                 ending.callback(callback.on_end, self)
@@ -315,20 +324,32 @@ class StyleTransfer:
         return self._track.progress
 
     def _totals(self, progress: Progress) -> tuple[float, float | None]:
-        """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite."""
+        """L_total of the outcome, and of it as 8 bits hold it; None where that is not finite.
+
+        Where they cannot be measured, as in too little memory, the first is the best iterate's, and
+        the second None: the picture is there all the same.
+        """
         known = self._track.totals
         if known is None or known[0] is not progress:
-            image = self._overlay(finish.outcome(progress, self.settings))
-            best = images.resize(self.best, *image.shape[1:3])[np.newaxis]
-            pixels = images.to_uint8(np.asarray(best)) / np.float32(255)
-            stage = self._track.stage or self.stages[-1]
-            with self._place.open() as workshop:
-                objective = self._course.objective(workshop, stage, self._track.start)
-                total = objective(image).loss if self.settings.average else progress.best.loss
-                saved = float(objective(tf.constant(pixels)).loss)
-            known = progress, (float(total), saved if math.isfinite(saved) else None)
+            try:
+                known = progress, self._measured(progress)
+            except (MemoryError, tf.errors.OpError) as error:
+                reason = type(error).__name__
+                warnings.warn(f"the result's loss cannot be measured: {reason}", stacklevel=3)
+                return float(progress.best.loss), None
             self._track.totals = known
         return known[1]
+
+    def _measured(self, progress: Progress) -> tuple[float, float | None]:
+        image = self._overlay(finish.outcome(progress, self.settings))
+        best = images.resize(self.best, *image.shape[1:3])[np.newaxis]
+        pixels = images.to_uint8(np.asarray(best)) / np.float32(255)
+        stage = self._track.stage or self.stages[-1]
+        with self._place.open() as workshop:
+            objective = self._course.objective(workshop, stage, self._track.start)
+            total = objective(image).loss if self.settings.average else progress.best.loss
+            saved = float(objective(tf.constant(pixels)).loss)
+        return float(total), saved if math.isfinite(saved) else None
 
 
 def stylize(
@@ -341,7 +362,7 @@ def stylize(
     weights: str | os.PathLike[str] | Weights | None = None,
     callbacks: Sequence[Callback | Callable[[Step], Any]] = (),
     terms: Sequence[Term | Callable[[tf.Tensor], tf.Tensor]] = (),
-    tile: int | str = "auto",
+    tile: Tile = "auto",
     engine: str = "auto",
     dtype: str = "auto",
     max_memory: int | str | None = None,

@@ -25,6 +25,7 @@ from nst_tf.recipe import choices
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent
 from nst_tf.run.descent import Progress
+from nst_tf.run.meter import Growth
 
 
 class Workshop:
@@ -32,9 +33,13 @@ class Workshop:
 
     Runs that differ in loss weights, start, step length, end or style images compile once between
     them, and a picture that stays is measured once. One run at a time: the next takes over.
+
+    Attributes:
+      growth: the memory that the runs left which had it as their own.
     """
 
     def __init__(self) -> None:
+        self.growth = Growth()
         self._key: Any = None
         self._model: Any = None
         self._objective: Any = None

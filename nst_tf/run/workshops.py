@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import reprlib
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 from nst_tf.errors import SettingsError
+from nst_tf.run.meter import Growth
 from nst_tf.run.workshop import Workshop
 
 #: How many are kept while no run uses them. One holds a network and its graphs: with VGG19 and
@@ -23,10 +25,13 @@ class Workshops:
 
     Args:
       kept: how many.
+
+    Attributes:
+      growth: the memory that the runs left which had one of them.
     """
 
     def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
+        self._kept, self.growth = kept, Growth()
         # Entered again where a garbage collector ends a run that was left, in the midst of these.
         self._lock = threading.RLock()
         self._idle: list[tuple[Any, Workshop]] = []  # the one that was used last stands last
@@ -57,8 +62,9 @@ class Workshops:
 
     def clear(self) -> None:
         """Lets go of all that are not lent."""
-        with self._lock:
+        with self._lock, self.growth.counted():
             self._idle.clear()
+            gc.collect()  # graphs refer to themselves
 
 
 #: Of this process: those of the runs that are given none.
@@ -74,33 +80,47 @@ def clear_workshops() -> None:
     OF_PROCESS.clear()
 
 
+def idle(workshop: Workshop | None) -> int:
+    """Bytes of memory that a run may count as its own, since earlier ones left them.
+
+    Args:
+      workshop: that the run was given, or None.
+    """
+    own = workshop.growth.idle if isinstance(workshop, Workshop) else 0
+    return OF_PROCESS.growth.idle + own
+
+
 class Place:
     """Where a run takes place: in the workshop that it was given, else in one of the process's.
 
     Args:
       workshop: given, or None.
       key: as `Workshops.take` has it.
+      crowded: whether the run wants the memory of idle workshops: they go before it begins.
 
     Raises:
       SettingsError: what is given is none.
     """
 
-    def __init__(self, workshop: Workshop | None, key: Any) -> None:
+    def __init__(self, workshop: Workshop | None, key: Any, crowded: bool = False) -> None:
         if workshop is not None and not isinstance(workshop, Workshop):
             raise SettingsError(f"workshop is {reprlib.repr(workshop)}: give an nst_tf.Workshop")
-        self._own, self._key = workshop, key
+        self._own, self._key, self._crowded = workshop, key, crowded
         self._lent: Workshop | None = None
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Workshop]:
         """The workshop, for as long as the outermost of such blocks; nobody else has it there."""
-        held = self._lent or self._own
-        if held is not None:
-            yield held
+        if self._lent is not None:
+            yield self._lent
             return
-        self._lent = lent = OF_PROCESS.take(self._key)
+        growth = OF_PROCESS.growth if self._own is None else self._own.growth
+        self._lent = lent = self._own or OF_PROCESS.take(self._key)
+        if self._crowded:
+            OF_PROCESS.clear()
         try:
-            yield lent
+            with growth.counted():
+                yield lent
         finally:
             self._lent = None
             if self._own is not lent:

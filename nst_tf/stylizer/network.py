@@ -10,6 +10,7 @@ instance normalisation with numbers of each style, and an end that paints over t
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,6 +48,7 @@ class Convolution(tf.keras.layers.Layer):
       stride: 2 halves height and width.
       styles: how many there are.
       relu: whether negative values end as 0.
+      seed: of the first weights.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Convolution(tf.keras.layers.Layer):
         stride: int = 1,
         styles: int = 1,
         relu: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -68,7 +71,12 @@ class Convolution(tf.keras.layers.Layer):
         }
         policy = {"dtype": kwargs.get("dtype")}
         self.convolution = tf.keras.layers.Conv2D(
-            channels, kernel, stride, use_bias=False, kernel_initializer="he_normal", **policy
+            channels,
+            kernel,
+            stride,
+            use_bias=False,
+            kernel_initializer=tf.keras.initializers.HeNormal(seed),
+            **policy,
         )
         self.normalisation = ConditionalInstanceNormalization(styles, **policy)
 
@@ -108,6 +116,7 @@ class Stylizer(tf.keras.Model):
       width: of the paper's channels the share that it has, such as 1, 1/2 or 1/4.
       dtype: a Keras dtype policy; None for the global one. Pictures are float32 always.
       name: of the model.
+      seed: of the first weights; None for others every time.
 
     Raises:
       SettingsError: no painting, two of one name, or a width that leaves no channel.
@@ -119,6 +128,7 @@ class Stylizer(tf.keras.Model):
         width: float = 0.25,
         dtype: Any = None,
         name: str = "stylizer",
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         names = [paintings] if isinstance(paintings, str) else list(paintings)
@@ -129,16 +139,15 @@ class Stylizer(tf.keras.Model):
         super().__init__(name=name, dtype=dtype, **kwargs)
         self._numbers: dict[str, Any] = {"paintings": names, "width": width}
         few, more, most = (max(1, round(width * count)) for count in CHANNELS)
-        shared: dict[str, Any] = {"styles": len(names), "dtype": dtype}
-        self.down = [
-            Convolution(few, _EDGE, **shared),
-            Convolution(more, stride=2, **shared),
-            Convolution(most, stride=2, **shared),
-        ]
-        self.blocks = [
-            Convolution(most, relu=last == 0, **shared) for _ in range(BLOCKS) for last in (0, 1)
-        ]
-        self.up = [Convolution(more, **shared), Convolution(few, **shared)]
+        seeds = itertools.count(seed) if seed is not None else itertools.repeat(None)
+
+        def layer(channels: int, kernel: int = 3, stride: int = 1, relu: bool = True) -> Any:
+            given = {"dtype": dtype, "seed": next(seeds)}
+            return Convolution(channels, kernel, stride, len(names), relu, **given)
+
+        self.down = [layer(few, _EDGE), layer(more, stride=2), layer(most, stride=2)]
+        self.blocks = [layer(most, relu=first) for _ in range(BLOCKS) for first in (True, False)]
+        self.up = [layer(more), layer(few)]
         self.last = tf.keras.layers.Conv2D(
             3, _EDGE, use_bias=False, dtype=dtype, kernel_initializer="zeros"
         )
@@ -152,7 +161,7 @@ class Stylizer(tf.keras.Model):
         Raises:
           FileError: the file cannot be read, or holds none.
         """
-        reading.size(path)
+        reading.opened(path, reading.MOST_WEIGHTS).close()
         try:
             model = tf.keras.models.load_model(os.fspath(path), compile=False)
         except Exception as error:  # zip, JSON, HDF5 and Keras each raise what they like

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import data, files
+from nst_tf import data, files, locks
 from nst_tf.errors import PictureError, SettingsError
 from nst_tf.keras import PerceptualLoss
 from nst_tf.network import machine
@@ -66,7 +66,7 @@ def train(
 
     Raises:
       SettingsError, PictureError, WeightsError, FileError: something cannot be used, or `out` holds
-        another training.
+        another training, or is in use by this one.
       DivergenceError: the loss did not stay finite.
     """
     course, stop, folder = course or Course(), stop or Stop(), Path(out)
@@ -76,34 +76,34 @@ def train(
     learnt, held = split(list(known), course.seed)
     for where in (folder, folder / "sheets", folder / "checkpoints"):
         files.make_folder(where)
-    record = Record(folder, course, styles, learnt, held)
-    tf.keras.utils.set_random_seed(course.seed)
-    stylizer = Stylizer(names, course.width)
-    optimizer = apprentice.optimizer(course.steps, course.learning_rate)
-    optimizer.build(stylizer.trainable_variables)
-    keep = Keep(folder / "checkpoints", stylizer, optimizer, checkpoint_every)
-    done = begun = keep.restore()
-    record.history = [row for row in record.history if row["step"] <= done]
-    if done >= course.steps:
-        return stylizer
-    loss = PerceptualLoss(
-        course.weights,
-        course.preset,
-        style=[str(style) for style in styles],
-        apart=True,
-        dtype=machine.choose_loss_dtype(dtype),
-        style_size=course.style_size,
-        **course.overrides,
-    )
-    model = Apprentice(stylizer, loss)
-    apart = [images.load(known[name]) for name in held]
-    shown = [images.load(photo, _SHOWN_SIZE) for photo in apart[:_SHOWN]]
-    exhibition = Exhibition(shown, folder / "sheets", sheet_every)
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(locks.alone(folder))
+        record = Record(folder, course, styles, learnt, held)
+        stylizer = Stylizer(names, course.width, seed=course.seed)
+        optimizer = apprentice.optimizer(course.steps, course.learning_rate)
+        optimizer.build(stylizer.trainable_variables)
+        keep = Keep(folder / "checkpoints", stylizer, optimizer, checkpoint_every)
+        done = begun = keep.restore()
+        record.history = [row for row in record.history if row["step"] <= done]
+        if done >= course.steps:
+            return stylizer
+        loss = PerceptualLoss(
+            course.weights,
+            course.preset,
+            style=[str(style) for style in styles],
+            apart=True,
+            dtype=machine.choose_loss_dtype(dtype),
+            style_size=course.style_size,
+            **course.overrides,
+        )
+        model = Apprentice(stylizer, loss)
+        apart = [images.load(known[name]) for name in held]
+        shown = [images.load(photo, _SHOWN_SIZE) for photo in apart[:_SHOWN]]
+        exhibition = Exhibition(shown, folder / "sheets", sheet_every)
         watchers: list[Any] = [Guard(), stop, exhibition, keep]
         if progress:
             bar = Progress(course)
-            stack.callback(bar.close)
+            ending.callback(bar.close)
             watchers.append(bar)
         if logdir is not None:
             watchers.append(tf.keras.callbacks.TensorBoard(os.fspath(logdir), write_graph=False))
@@ -125,10 +125,10 @@ def train(
                     shuffle=False,
                 )
             done = int(optimizer.iterations)
-    if done > begun:
-        exhibition.hang(stylizer, done)
-        record.write(stylizer)
-    return stylizer
+        if done > begun:
+            exhibition.hang(stylizer, done)
+            record.write(stylizer)
+        return stylizer
 
 
 @contextlib.contextmanager

@@ -139,6 +139,9 @@ class JobsBar:
     def update(self, name: str, done: int, loss: float | None) -> None:
         """A job has come so far."""
         with self._lock:
+            # A run that was put aside goes on: the steps before took no time now, either.
+            if self._done[name] == 0 and done > 1 and not self._bar.disable:
+                self._bar.initial += min(done, self._lengths[name]) - 1
             self._done[name] = max(self._done[name], min(done, self._lengths[name]))
             self._move(f", {name}" + ("" if loss is None else f": loss {loss:.3g}"))
 

@@ -28,7 +28,7 @@ class Filming:
 
 @dataclass(frozen=True)
 class Watchers:
-    """A factory of callbacks (`jobs.Watchers`). A new kind of watcher is a field and a line here.
+    """A factory of callbacks (`job.Watchers`). A new kind of watcher is a field and a line here.
 
     Attributes:
       snapshots_of: path of the result beside which snapshots are written; None to write none.
@@ -43,6 +43,11 @@ class Watchers:
     logdir: Path | None = None
     hparams: Mapping[str, Any] | None = None
     bar: bool = False
+
+    @property
+    def see_all(self) -> bool:
+        """Whether a run must begin anew for them: a film of its second half is none of it."""
+        return bool(self.films)
 
     def outputs(self, settings: Settings, iterations: int) -> Sequence[Path]:
         """The files and folders that they leave of a run of so many iterations."""
