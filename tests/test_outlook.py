@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -72,11 +73,18 @@ def test_sizes_are_read(text, size):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "much", "-1GiB", "0", 0, True, "6 bits", "1e9", None, "GiB", "9" * 400]
+    "text",
+    [
+        *("", "much", "-1GiB", "0", 0, True, "6 bits", "1e9", None, "GiB", "9" * 400),
+        *(pytest.param(number, id="huge") for number in (10**400, 10**5000, -(10**5000))),
+    ],
 )
 def test_others_are_refused(text):
     with pytest.raises(SettingsError, match=r"max_memory is .*6GiB"):
         outlook.parse(text)
+    if text is not None:
+        with pytest.raises(SettingsError, match="max_memory is "):
+            outlook.room(text)
 
 
 @pytest.mark.parametrize("preset", ["gatys2016", "crisp", "neighbours", "draft"])
@@ -104,7 +112,7 @@ def test_an_optimizer_that_remembers_less_is_named_and_where_nothing_fits_so_it_
         outlook.outlook("auto", need(2048), Room(1 << 20, 0))
     with pytest.raises(SettingsError, match=r"max_memory is 1GiB: .*or tile=auto fits"):
         few = need(2048, optimizer="adam")
-        outlook.outlook("off", few, Room(few.bytes(256), 1 << 29, "1GiB"))
+        outlook.outlook("off", few, Room(few.bytes(256), 1 << 29, "max_memory is 1GiB"))
 
 
 def test_a_guess_refuses_nothing():
@@ -146,8 +154,15 @@ def test_processes_share_what_is_there(monkeypatch):
     assert outlook.share("6GiB", 3) == 2 << 30 and outlook.share(9, 4, gpu=True) == 2
     assert outlook.share(None, 4) == 2 << 30
     assert outlook.share(None, 4, gpu=True) is None
-    with pytest.raises(SettingsError, match=r"max_memory is 2.0 GiB: size=\d+ "):
-        outlook.outlook("auto", need(4000), outlook.room(outlook.share("8GiB", 4)))
+    # Spawned processes get their arguments pickled.
+    within = outlook.room(pickle.loads(pickle.dumps(outlook.share("8GiB", 4))))
+    words = r"and each of 4 workers may take 2.0 GiB: size=\d+ or fewer workers fits$"
+    with pytest.raises(SettingsError, match=words):
+        outlook.outlook("off", need(1000), within)
+    with pytest.raises(SettingsError, match=r"may take 2.0 GiB: size=\d+ fits$"):
+        outlook.outlook("off", need(4000), within)
+    with pytest.raises(SettingsError, match=r"may take 2.0 GiB: .*by max_memory or fewer workers$"):
+        outlook.outlook("off", need(1000), within, decided=True)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +170,7 @@ def test_processes_share_what_is_there(monkeypatch):
     [
         *((0, "0 bytes"), (-5, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB")),
         *((5 << 20, "5 MiB"), (1 << 30, "1.0 GiB"), (1536 << 20, "1.5 GiB"), (2.0**31, "2.0 GiB")),
+        (10**320, "1152921504606846976.0 GiB"),
     ],
 )
 def test_bytes_in_words(count, words):

@@ -166,7 +166,7 @@ def main(argv: list[str]) -> int:
     run = how(
         settings=settings,
         weights=network,
-        read=read,
+        inputs=read,
         callbacks=() if values.dry_run else watchers(),
         tile=tile,
         checkpoint=None if values.dry_run else values.checkpoint,

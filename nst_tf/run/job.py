@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nst_tf.errors import CheckpointError, DamagedError, DivergenceError
+from nst_tf.errors import CheckpointError, DamagedCheckpointError, DivergenceError
 from nst_tf.recipe import presets
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import checkpoint
@@ -90,7 +90,7 @@ class Job:
         """
         try:
             return self._run(worker)
-        except DamagedError as error:
+        except DamagedCheckpointError as error:
             warnings.warn(f"{self.name} begins anew: {error}", stacklevel=2)
         except CheckpointError:
             pass
@@ -114,6 +114,8 @@ class Job:
             checkpoint_every=worker.engine.checkpoint_every,
             workshop=worker.workshop,
         )
+        if run.checkpoint:
+            run.checkpoint.keep_end = False
         done = manifest_of(self, run)
         if done is not None:
             checkpoint.forget(self.aside)
