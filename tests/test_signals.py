@@ -91,11 +91,14 @@ def test_one_that_was_swallowed_before_the_beginning_is_no_first_one(number, cap
 
 def test_what_belongs_together_and_fails_loses_no_signal(number, capfd):
     ended = []
-    with signals.stopping(lambda: ended.append(1)), pytest.raises(OSError, match="full"):
-        with signals.deferred():
-            signal.raise_signal(number)
-            assert not ended
-            raise OSError("full")
+    with (
+        signals.stopping(lambda: ended.append(1)),
+        pytest.raises(OSError, match="full"),
+        signals.deferred(),
+    ):
+        signal.raise_signal(number)
+        assert not ended
+        raise OSError("full")
     assert ended == [1]
 
 
