@@ -71,6 +71,7 @@ def test_it_is_found_out_before_anything_is_begun(tmp_path, capsys):
         lines = [
             ["stylize", *pair, f"--output={tmp_path}/out.png", f"--checkpoint={aside}"],
             ["experiment", "ratio", *pair, f"--out={aside}"],
+            ["judge", "--protocol=small", "--methods=reinhard", f"--out={aside}"],
         ]
         for line in lines:
             assert main(line) == 2

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nst_tf import assets, memory_at_hand
+from nst_tf import assets, locks, memory_at_hand
 from nst_tf.apps.main import main
 from nst_tf.errors import SettingsError, in_bytes
 from nst_tf.losses import neighbour_objective, neighbours
@@ -247,7 +247,9 @@ def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
         str(tmp_path / "l"),
     ]
     flags = ["--size=48", "--evaluations=6", "--weights=mini", "--preset=gatys2016", *shallow]
-    assert main(["stylize", *argv, *flags, "--optimizer=adam"]) == 0
+    with locks.alone(tmp_path):  # nor does it matter who writes there meanwhile
+        flags += ["--optimizer=adam", f"--checkpoint={tmp_path}"]
+        assert main(["stylize", *argv, *flags]) == 0
     said = capsys.readouterr().out
     for line in ("size: 48x36; optimised at 48", "evaluations: about 6", "memory: about", "time: "):
         assert line in said

@@ -154,9 +154,7 @@ def add(path: Path, picture: np.ndarray, more: Mapping[str, Any]) -> None:
         if isinstance(told, dict) and told.get("result_sha256") == pixels_sha256(picture):
             files.write(beside, json.dumps({**told, **more}, indent=1))
             return
-    warnings.warn(
-        f"{beside} is another's by now: {', '.join(more)} not added to it", stacklevel=2
-    )
+    warnings.warn(f"{beside} is another's by now: {', '.join(more)} not added to it", stacklevel=2)
 
 
 def pixels_sha256(picture: np.ndarray) -> str:
