@@ -227,6 +227,8 @@ def test_a_manifest_that_is_a_link_stays_one(tmp_path):
         output.save(np.full((8, 8, 3), level, np.float32), {"level": level}, path)
         assert path.with_suffix(".json").is_symlink()
         assert json.loads(there.read_text()) == {"level": level}
+    output.Output(path, (8, 8)).begin()
+    assert path.with_suffix(".json").is_symlink() and not there.exists()
 
 
 @pytest.mark.parametrize("moment", ["before", "between", "after"])

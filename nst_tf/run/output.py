@@ -59,11 +59,18 @@ class Output:
 
     Raises:
       OutputError: there is too little room on its disk.
+      PictureError: its format holds no picture of that size.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], bits: int = 8) -> None:
+        images.check_shape(path, shape)
         files.check_room(path, 3 * shape[0] * shape[1] * bits // 8)
         self._path, self._bits, self._before = path, bits, files.stamp(path)
+
+    def begin(self) -> None:
+        """Takes the manifest away: what will lie there is no whole run's any more."""
+        with contextlib.suppress(OSError):  # what cannot be written there, `save` says
+            self._path.with_suffix(".json").resolve().unlink()
 
     def save(self, picture: np.ndarray, manifest: Mapping[str, Any]) -> None:
         """Saves the result as `save` does; elsewhere, where it cannot be written there.
