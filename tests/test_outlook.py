@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nst_tf import assets, locks, memory_at_hand
+from nst_tf.apps import experiment, judge, rerun, stylize
 from nst_tf.apps.main import main
 from nst_tf.errors import SettingsError, in_bytes
 from nst_tf.losses import neighbour_objective, neighbours
@@ -236,6 +237,13 @@ def test_time_is_that_of_all_pixels_and_of_what_compiles():
     descent = 0.1 * (50 * 4 + 20 * 16)
     assert descent + 10 < foreseen.seconds < descent + 10 + 0.1 * 40
     assert 12 < clock.now < 13  # two seconds, and what compiles
+
+
+@pytest.mark.parametrize("command", [stylize, rerun, experiment, judge])
+def test_workers_are_named_where_there_are_some(command):
+    flags = command.define_flags()
+    assert ("--workers" in flags["max_memory"].help) == ("workers" in flags)
+    assert "What the process" in flags["max_memory"].help
 
 
 def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
