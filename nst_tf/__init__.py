@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nst_tf.run.transfer import Callback, StyleTransfer, stylize
     from nst_tf.run.workshop import Workshop
     from nst_tf.run.workshops import clear_workshops
+    from nst_tf.stylizer.network import Stylizer
     from nst_tf.version import __version__
     from nst_tf.watch import film, tensorboard
 
@@ -61,6 +62,7 @@ __all__ = [
     "SettingsError",
     "Step",
     "StyleTransfer",
+    "Stylizer",
     "Term",
     "Weights",
     "WeightsError",
@@ -105,6 +107,7 @@ _HOME = {
     "run.transfer": ("Callback", "StyleTransfer", "stylize"),
     "run.workshop": ("Workshop",),
     "run.workshops": ("clear_workshops",),
+    "stylizer.network": ("Stylizer",),
     "version": ("__version__",),
 }
 

@@ -4,23 +4,34 @@ pictures = nst_tf.data.pictures("photos/*.jpg", size=256).batch(8)
 extractor = nst_tf.FeatureExtractor(["conv1_1", "conv4_2"], weights="imagenet")
 for grams in pictures.apply(nst_tf.data.grams(extractor)):
     grams["conv4_2"]    # [8, 512, 512]
+
+And photos to learn from, `crops`.
 """
 
 from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
-from nst_tf.errors import SettingsError
+from nst_tf.errors import PictureError, SettingsError
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.pictures import images
+from nst_tf.pictures.crops import Crops
 from nst_tf.pictures.folders import files
+from nst_tf.pictures.images import Picture
 
-__all__ = ["Transformation", "features", "files", "grams", "pictures"]
+__all__ = ["Transformation", "crops", "features", "files", "grams", "photos", "pictures"]
+
+#: What a name of a data set begins with.
+_DATA_SETS = "tfds:"
+#: Bytes of records that are held.
+_MOST = 2 << 30
 
 #: A dataset to another, for `tf.data.Dataset.apply`.
 Transformation = Callable[[tf.data.Dataset], tf.data.Dataset]
@@ -74,6 +85,140 @@ def pictures(
     # As bytes: a name need not be UTF-8.
     return _parallel(load)(
         tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
+    )
+
+
+def photos(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> dict[str, Picture]:
+    """The photos of a source, by name.
+
+    Args:
+      source: files, by pattern (`files`). Of a TFRecord file (`.tfrecord`, or with a number behind
+        it, `.tfrecord-00001-of-00004`) it is what its examples hold as `image/encoded`, else as
+        `image`. `tfds:NAME` is the split `train` of a data set of tensorflow-datasets, which
+        fetches it where it is not there.
+
+    Returns:
+      Of files their paths; of records the files that they hold, of a data set arrays, of either at
+      most as many as 2 GiB hold: `images.load` takes each.
+
+    Raises:
+      PictureError: there is none, or a record holds none.
+      SettingsError: there is no tensorflow-datasets, or it knows no such data set.
+    """
+    if isinstance(source, str) and source.startswith(_DATA_SETS):
+        return _within(_of_data_set(source.removeprefix(_DATA_SETS)), source)
+    found: dict[str, Picture] = {}
+    for path in files(source):
+        if re.search(r"\.tfrecords?(-\d+-of-\d+)?$", path):
+            found |= _within(_of_records(path), path)
+        else:
+            found[path] = path
+    return found
+
+
+def _within(pictures: Iterable[bytes | np.ndarray], source: str) -> dict[str, Picture]:
+    found: dict[str, Picture] = {}
+    left = _MOST
+    for number, picture in enumerate(pictures):
+        left -= picture.nbytes if isinstance(picture, np.ndarray) else len(picture)
+        if left < 0:
+            break
+        found[f"{source}#{number}"] = picture
+    if not found:
+        raise PictureError(f"{source} holds no photo")
+    return found
+
+
+def _of_records(path: str) -> Iterator[bytes]:
+    keys = ("image/encoded", "image")
+    try:
+        for number, record in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
+            held = tf.train.Example.FromString(record).features.feature
+            values = next((held[key].bytes_list.value for key in keys if key in held), ())
+            if not values:
+                raise PictureError(
+                    f"{path}: record {number} holds no {' or '.join(keys)}, but "
+                    f"{', '.join(sorted(held)) or 'nothing'}"
+                )
+            yield values[0]
+    except tf.errors.OpError as error:
+        raise PictureError(f"{path} is no TFRecord file, or is cut short") from error
+    except DecodeError as error:
+        raise PictureError(f"{path}: its records are no tf.train.Example") from error
+
+
+def _of_data_set(name: str) -> Iterator[np.ndarray]:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise SettingsError(
+            f"{_DATA_SETS}{name} needs tensorflow-datasets: pip install tensorflow-datasets"
+        ) from error
+    try:
+        examples = tfds.as_numpy(tfds.load(name, split="train"))
+    except Exception as error:  # a name that it does not know, a download that fails
+        reason = " ".join(str(error).split())[:200]
+        raise SettingsError(f"no data set {name!r} of tensorflow-datasets: {reason}") from error
+    for example in examples:
+        if "image" not in example:
+            raise PictureError(f"{_DATA_SETS}{name} holds no image, but {', '.join(example)}")
+        yield example["image"]
+
+
+def crops(
+    pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, Picture],
+    size: int,
+    batch: int,
+    *,
+    seed: int = 0,
+    flip: bool = True,
+    least: int = 1,
+    first: int = 0,
+) -> tf.data.Dataset:
+    """Batches of random parts of photos without an end, for a network that learns to paint.
+
+    Every photo has its turn before any has another. Files are decoded in parallel, when they are
+    first wanted, and kept, up to 1 GiB. The same seed gives the same batches, whichever is the
+    first.
+
+        batches = nst_tf.data.crops("photos/*.jpg", size=256, batch=4)
+        model.fit(batches.map(lambda batch: (batch, batch)), steps_per_epoch=1000)
+
+    Args:
+      pattern: of the files, or another source, as `photos` takes it; or what `photos` gave.
+      size: pixels of a crop's side; what it shows is as large, or up to twice as large.
+      batch: how many crops are in one.
+      seed: of the random numbers.
+      flip: whether one in two is mirrored.
+      least: how many photos there must be.
+      first: how many batches are left out, which work that goes on has seen.
+
+    Returns:
+      A dataset of float32 RGB in [0, 1], [batch, size, size, 3].
+
+    Raises:
+      PictureError: no file matches, there are fewer than `least`, or some are no pictures: they are
+        named.
+      SettingsError: a size or batch that cannot be used.
+    """
+    for name, number in (("size", size), ("batch", batch)):
+        if number is None or not _is_size(number):
+            raise SettingsError(f"{name} is {number!r}: use a number such as 128 or 4")
+    given = pattern if isinstance(pattern, Mapping) else photos(pattern)
+    drawn = Crops(list(given.values()), size, seed=seed, flip=flip, least=least)
+
+    def cut(number: tf.Tensor) -> tf.Tensor:
+        crop = tf.numpy_function(drawn, [number], tf.uint8)
+        return tf.ensure_shape(crop, [size, size, 3])
+
+    auto, counted = tf.data.AUTOTUNE, tf.data.Dataset.range(first * batch, tf.int64.max)
+    return (
+        counted.map(cut, num_parallel_calls=auto)
+        .batch(batch, drop_remainder=True)
+        .map(lambda crops: tf.cast(crops, tf.float32) / 255)
+        .prefetch(auto)
     )
 
 

@@ -18,13 +18,17 @@ from typing import Any
 #: The module of every class with the decorator.
 CLASSES = {
     "CaffePreprocessing": "nst_tf.network.vgg",
+    "ConditionalInstanceNormalization": "nst_tf.stylizer.normalisation",
     "ContentLoss": "nst_tf.keras.losses",
+    "Convolution": "nst_tf.stylizer.network",
     "FeatureExtractor": "nst_tf.keras.models",
     "GramMatrix": "nst_tf.keras.layers",
+    "Palette": "nst_tf.stylizer.palette",
     "PerceptualLoss": "nst_tf.keras.losses",
     "Pooling": "nst_tf.network.vgg",
     "ReplicatePadding": "nst_tf.network.vgg",
     "StyleLoss": "nst_tf.keras.losses",
+    "Stylizer": "nst_tf.stylizer.network",
 }
 #: Keras as tf.keras has it, and Keras 2 beside Keras 3 (TF_USE_LEGACY_KERAS=1).
 _KERAS = ("keras", "tf_keras")

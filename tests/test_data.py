@@ -1,6 +1,8 @@
 """Pictures through tf.data: the files, their pixels, and what the network makes of them."""
 
 import os
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -114,3 +116,94 @@ def test_feature_maps_and_gram_matrices(folder, tiny_weights):
             matrix = grams[number // 2][name][number % 2]
             bound = 2 * bound + rounding.of_sums(len(flat))
             rounding.assert_close(matrix, flat.T @ flat / len(flat), bound, name)
+
+
+def test_crops_are_the_same_whichever_is_the_first(folder):
+    batches = list(nst_tf.data.crops(folder, 16, 2, seed=3).take(4))
+    again = list(nst_tf.data.crops(folder, 16, 2, seed=3, first=2).take(2))
+    np.testing.assert_array_equal(batches[2:], again)
+    other = list(nst_tf.data.crops(folder, 16, 2, seed=4).take(4))
+    assert not np.array_equal(batches, other)
+    assert batches[0].shape == (2, 16, 16, 3) and batches[0].dtype == tf.float32
+    assert np.min(batches) >= 0 and np.max(batches) <= 1
+
+
+def test_crops_are_parts_of_photos_each_in_its_turn(tmp_path):
+    """Of photos that say where one is: across in red, down in green, and which in blue. They are
+    kept at two thirds, twice as large as crops: there a pixel is 3 levels wide."""
+    rows, columns = np.mgrid[:60, :90]
+    for number in range(5):
+        photo = np.stack([2 * columns, 2 * rows, np.full_like(rows, 50 * number)], -1)
+        Image.fromarray(photo.astype(np.uint8)).save(tmp_path / f"{number}.png")
+    crops = np.concatenate(list(nst_tf.data.crops(tmp_path, 20, 5, flip=False).take(8))) * 255
+    photos = np.round(crops[..., 2].mean((1, 2)) / 50).reshape(8, 5)
+    assert (np.sort(photos, 1) == np.arange(5)).all()
+    assert len({tuple(order) for order in photos}) > 4  # in another order every time
+    across, down = (np.ptp(crops[..., axis].mean(1 + axis), axis=1) / 3 / 19 for axis in (0, 1))
+    np.testing.assert_allclose(across, down, atol=0.06)  # not stretched
+    assert 0.95 < across.min() < 1.3 and 1.7 < across.max() < 2.05
+    corners = crops[:, 0, 0, :2] / 2
+    assert np.ptp(corners[:, 0]) > 25 and np.ptp(corners[:, 1]) > 10
+    mirrored = np.concatenate(list(nst_tf.data.crops(tmp_path, 20, 5).take(8))) * 255
+    turned = mirrored[:, 0, 0, 0] > mirrored[:, 0, -1, 0]
+    assert 10 < turned.sum() < 30
+    np.testing.assert_array_equal(mirrored[turned][:, :, ::-1], crops[turned])
+    np.testing.assert_array_equal(mirrored[~turned], crops[~turned])
+
+
+def test_photos_to_learn_from_are_looked_at_before(folder):
+    with pytest.raises(PictureError, match="3 photos are too few to learn from: give 8 at least"):
+        nst_tf.data.crops(folder, 16, 2, least=8)
+    for number in range(7):
+        (folder / f"bad{number}.png").write_text("no")
+    with pytest.raises(
+        PictureError, match=r"7 of 10 photos .*bad0.*bad4\.png and 2 more; take them out"
+    ):
+        nst_tf.data.crops(folder, 16, 2)
+    for wrong in ({"size": 0}, {"size": None}, {"batch": 1.5}):
+        with pytest.raises(SettingsError, match=r"is .*: use a number such as 128 or 4"):
+            nst_tf.data.crops(folder, **{"size": 16, "batch": 2, **wrong})
+
+
+def test_photos_in_records_and_in_a_data_set(folder, tmp_path, monkeypatch):
+    def example(**bytes_by_key):
+        features = {
+            key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            for key, value in bytes_by_key.items()
+        }
+        return tf.train.Example(features=tf.train.Features(feature=features))
+
+    records = tmp_path / "photos.tfrecord-00000-of-00001"
+    named = [(folder / name).read_bytes() for name in ("a.png", "c.jpg")]
+    with tf.io.TFRecordWriter(str(records)) as writer:
+        for key, data in zip(("image/encoded", "image"), named, strict=True):
+            writer.write(example(**{key: data}).SerializeToString())
+    found = nst_tf.data.photos([str(records), folder / "b [1].png"])
+    assert list(found) == sorted([f"{records}#0", f"{records}#1", f"{folder / 'b [1].png'}"])
+    assert [found[f"{records}#{number}"] for number in (0, 1)] == named
+    crops = np.array(list(nst_tf.data.crops(str(records), 16, 2).take(2)))
+    as_files = nst_tf.data.crops([folder / "a.png", folder / "c.jpg"], 16, 2).take(2)
+    np.testing.assert_array_equal(crops, list(as_files))
+
+    for written, message in (
+        (example(label=b"dog").SerializeToString(), "record 0 holds no image/encoded or image, b"),
+        (b"\xff\xff", "its records are no tf.train.Example"),
+    ):
+        with tf.io.TFRecordWriter(str(records)) as writer:
+            writer.write(written)
+        with pytest.raises(PictureError, match=message):
+            nst_tf.data.photos(str(records))
+    records.write_bytes(b"no records at all")
+    with pytest.raises(PictureError, match="is no TFRecord file, or is cut short"):
+        nst_tf.data.photos(str(records))
+
+    arrays = [np.full((20, 30, 3), number, np.uint8) for number in range(3)]
+    known = types.ModuleType("tensorflow_datasets")
+    known.as_numpy, known.load = iter, lambda name, split: [{"image": one} for one in arrays]
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", known)
+    assert nst_tf.data.photos("tfds:small") == {
+        f"tfds:small#{number}": one for number, one in enumerate(arrays)
+    }
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(SettingsError, match="pip install tensorflow-datasets"):
+        nst_tf.data.photos("tfds:small")

@@ -18,7 +18,7 @@ ROOMS = [
     {"losses"},
     {"run", "keras", "data"},
     {"watch", "export"},
-    {"experiments", "judge"},
+    {"experiments", "judge", "stylizer"},
     {"apps"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

@@ -172,6 +172,55 @@ def test_paintings_are_blended(pictures, painting, maps_of):
         )
 
 
+@pytest.mark.parametrize("statistic", ["gram-mean", "wasserstein", "sliced"])
+def test_every_picture_has_its_own_style(pictures, painting, statistic):
+    """The loss of each, by the package's own objective of that picture and painting alone."""
+    paintings = [painting, painting[::-1, :40] // 2]
+    settings = SETTINGS.replace(**FEW, style_loss=statistic)
+    loss = nst_tf.keras.PerceptualLoss(
+        style=paintings, apart=True, scale="published", style_loss=statistic, **FEW
+    )
+    numbers = [1, 0, 1]
+    each = loss.each(pictures[1], pictures[0], numbers)
+    model = vgg.build_model(settings.layers, weights_module.load("mini"))
+    for number, made, photo, found in zip(numbers, *pictures, each, strict=True):
+        objective = nst_tf.Objective.from_settings(settings, model, engine="keras")
+        objective.set_content(photo)
+        objective.set_styles([images.load(paintings[number])])
+        rounding.assert_close(found, objective(tf.constant(made)[np.newaxis]).loss, 1e-4)
+
+
+def test_styles_apart_are_of_order_1_each_and_saved(pictures, painting):
+    """Whatever their own scale: of Gram matrices of a dim painting it is small."""
+    paintings = [painting, painting // 8]
+    loss = nst_tf.keras.StyleLoss(style=paintings, apart=True, style_layers=FEW["style_layers"])
+    again = nst_tf.keras.StyleLoss.from_config(loss.get_config())
+    both = loss.each(pictures[0], pictures[1], [0, 1, 0])
+    np.testing.assert_array_equal(both, again.each(pictures[0], pictures[1], [0, 1, 0]))
+    for number, one in enumerate(paintings):
+        alone = nst_tf.keras.StyleLoss(style=one, style_layers=FEW["style_layers"])
+        each = loss.each(*pictures, [number] * 3)
+        rounding.assert_close(tf.reduce_mean(each), alone(*pictures), 1e-5)
+    with pytest.raises(SettingsError, match=r"of which each picture is, by each\(\)"):
+        loss(*pictures)
+    with pytest.raises(SettingsError, match="make the loss with apart=True"):
+        alone.each(*pictures, [0, 0, 0])
+
+
+def test_the_network_in_bfloat16(pictures, painting):
+    """Of nearly the same gradient."""
+    gradients = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        loss = nst_tf.keras.PerceptualLoss(style=painting, dtype=dtype, preset="crisp")
+        made = tf.constant(pictures[0])
+        with tf.GradientTape() as tape:
+            tape.watch(made)
+            value = loss(pictures[1], made)
+        gradients.append(tape.gradient(value, made).numpy().ravel())
+    one, two = gradients
+    assert 0.98 < one @ two / np.linalg.norm(one) / np.linalg.norm(two) < 0.99999
+
+
 def test_a_painting_is_seen_at_its_size(painting, pictures):
     options = {"style_layers": {"conv1_1": 1.0}}
     half = nst_tf.keras.StyleLoss(style=painting, style_size=28, **options)
@@ -206,6 +255,13 @@ def test_total_variation_has_an_effect(pictures, form):
         ("PerceptualLoss", {"iterations": 9}, "iterations has no effect on PerceptualLoss"),
         ("PerceptualLoss", {"tv_wait": 9}, "no setting 'tv_wait': did you mean tv_weight"),
         ("PerceptualLoss", {"style_size": 64}, "style_size is of a fixed style: give style="),
+        ("PerceptualLoss", {"apart": True}, "apart is of a fixed style: give style=, too"),
+        (
+            "StyleLoss",
+            {"style": [assets.PAINTING] * 2, "style_blend": (1, 2), "apart": True},
+            "style_blend is of paintings that are blended",
+        ),
+        ("ContentLoss", {"dtype": "float16"}, "no dtype of a loss 'float16': use one of float32"),
         ("PerceptualLoss", {"scale": "mine"}, "no scale 'mine': use one of normalised, publ"),
         ("PerceptualLoss", {"style": assets.PAINTING, "style_layers": {}}, "and no style_layers"),
         ("StyleLoss", {"style": np.zeros((4, 4, 3))}, "4x4 pixels are too few"),

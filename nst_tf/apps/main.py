@@ -11,6 +11,8 @@ from nst_tf.apps import command
 #: Each is a module of this package with `main(argv) -> exit code`.
 APPS = {
     "stylize": "paint a photo in the style of one or more paintings",
+    "train": "a network that paints in one pass, for your paintings",
+    "paint": "photos in one pass, by such a network",
     "experiment": "the figures that people make of the algorithm, each with a page",
     "judge": "measure how good results are; compare methods on many pairs",
     "vote": "a page that asks people which of two results is better, and the count",

@@ -2,7 +2,8 @@ r"""Perceptual losses for `model.compile`: how different pictures look.
 
 Johnson, Alahi and Fei-Fei, arXiv:1603.08155, section 3.2: a network that makes pictures is trained
 on how different they look, not on how different their pixels are. The gradient flows through the
-fixed feature model, which is computed in float32 whatever the trained model's policy.
+fixed feature model, which is computed in float32 whatever the trained model's policy, or in what
+`dtype` says; statistics and losses are float32 always.
 
 Targets are looked at as the pictures of a `FeatureExtractor` are (`checks.of_scale`): uint8 and
 uint16 are converted from full scale; what is not finite, on another scale than [0, 1], of other
@@ -32,6 +33,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 from typing_extensions import Unpack
 
@@ -78,6 +80,8 @@ class _Loss(tf.keras.losses.Loss):
         scale: str,
         keras: dict[str, Any],
         overrides: Mapping[str, Any],
+        dtype: str = "float32",
+        apart: bool = False,
     ) -> None:
         # Newer Keras casts what a loss is given, by default to its floatx.
         typed = "dtype" in inspect.signature(tf.keras.losses.Loss.__init__).parameters
@@ -85,12 +89,15 @@ class _Loss(tf.keras.losses.Loss):
         if not isinstance(weights, (str, os.PathLike)):
             raise SettingsError(f"weights is {type(weights).__name__}: name a network or a file")
         choices.check("scale", scale, choices.LOSS_SCALES)
+        choices.check("dtype of a loss", dtype, choices.LOSS_DTYPES)
         kinds_of_fields.check(type(self).__name__, overrides, self._fields)
         self._settings = settings = presets.settings(preset, **overrides)
         self._config: dict[str, Any] = {
             "weights": os.fspath(weights),
             "preset": preset,
             "scale": scale,
+            "dtype": dtype,
+            **({"apart": True} if apart else {}),
             **overrides,
         }
         by_kind = {
@@ -110,15 +117,18 @@ class _Loss(tf.keras.losses.Loss):
         wanted = [key for kind in self._kinds for key in by_kind.get(kind, ())]
         numbers = weights_module.load(weights, seed=settings.seed)
         self._needs = [layers_module.parse(key) for key in dict.fromkeys(wanted)]
-        model = feature_model(numbers, settings, wanted=list(dict.fromkeys(wanted)))
+        model = feature_model(numbers, settings, dtype, list(dict.fromkeys(wanted)))
         smallest = layers_module.smallest_size(self._needs)
         self._model = seen_by(no_pictures.allowed(model, smallest), settings)
+        self._apart = apart
         self._style = self._fixed(style, overrides)
         compared = [kind for kind in self._kinds if kind != "style" or not self._style]
         #: The kinds whose targets are y_true; with a fixed style alone that may be anything.
         self._compared = set(compared) - {"tv"}
         self._published, self._warned = scale == "published", False
-        self._unit = self._blank() if scale == "normalised" else 1.0
+        count = len(tf.nest.flatten(self._style)[0]) if apart else 1
+        #: Of each style.
+        self._unit = self._blank(count) if scale == "normalised" else np.ones(count, np.float32)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         made, others = checks.as_floats(y_pred), y_true
@@ -152,13 +162,36 @@ class _Loss(tf.keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Float32 [batch]."""
+        if self._apart:
+            raise SettingsError("the paintings are apart: say of which each picture is, by each()")
+        return self._each(y_true, y_pred, tf.constant(0))
+
+    def each(self, y_true: Any, y_pred: Any, paintings: Any) -> tf.Tensor:
+        """The loss of each picture in the style of its own painting, float32 [batch].
+
+        Args:
+          y_true: the targets, as Keras' losses have them.
+          y_pred: the pictures.
+          paintings: the places, from 0, of their paintings in the fixed style, int [batch]; of a
+            loss that was made with `apart=True`.
+
+        Raises:
+          SettingsError: it was not.
+        """
+        if not self._apart:
+            raise SettingsError("the paintings are blended: make the loss with apart=True")
+        made = checks.as_floats(y_pred)
+        others = checks.as_floats(y_true) if self._compared else y_true
+        return self._each(others, made, tf.convert_to_tensor(paintings))
+
+    def _each(self, y_true: tf.Tensor, y_pred: tf.Tensor, painting: tf.Tensor) -> tf.Tensor:
         made, fits = self._seen(y_pred, checks.UNTRAINED)
         others = y_true
         if self._compared:
             others, also = self._seen(y_true, checks.OVERSHOOT)
         # Of the targets, statistics alone may be of pictures of another size.
         if set(self._kinds) & {"content", "structure", "laplacian"}:
-            made, others = _alike(made, others)
+            made, others = checks.alike(made, others)
         if self._compared:
             fits &= also
         targets: dict[str, Mapping[str, Nest]] = {}
@@ -166,9 +199,11 @@ class _Loss(tf.keras.losses.Loss):
             maps = self._model(tf.stop_gradient(others))
             targets.update(targets_of(self._compared, maps, self._settings))
         if self._style:
-            targets["style"] = tf.nest.map_structure(tf.convert_to_tensor, self._style)
+            rows = tf.reshape(painting, [-1])
+            targets["style"] = tf.nest.map_structure(lambda all: tf.gather(all, rows), self._style)
         lines = laplacian(tf.stop_gradient(others)) if "laplacian" in self._compared else None
-        loss = self._summed(targets, self._model(made), made, lines) / self._unit
+        unit = tf.gather(self._unit, painting)
+        loss = self._summed(targets, self._model(made), made, lines) / unit
         return tf.where(fits, loss, float("nan"))
 
     def _seen(self, pictures: tf.Tensor, overshoot: float) -> tuple[tf.Tensor, tf.Tensor]:
@@ -192,8 +227,11 @@ class _Loss(tf.keras.losses.Loss):
         return total(terms, weights_of(self._settings), tf.shape(made)[:1])[self._kind]
 
     def _fixed(self, style: Paintings | None, overrides: Mapping[str, Any]) -> dict[str, Nest]:
-        """The targets of a fixed style, without a graph of their own; {} where there is none."""
+        """The targets of a fixed style, without a graph of their own: of all paintings in one, or
+        one of each below the others. {} where there is no fixed style."""
         if style is None:
+            if self._apart:
+                raise SettingsError("apart is of a fixed style: give style=, too")
             for name in kinds_of_fields.SeenOverrides.__annotations__:
                 if name in overrides:
                     raise SettingsError(f"{name} is of a fixed style: give style=, too")
@@ -202,13 +240,14 @@ class _Loss(tf.keras.losses.Loss):
             raise SettingsError("style is given, and no style_layers to measure it at")
         paintings = read_paintings(style, self._settings.style_size)
         self._config["style"] = [to_text(painting) for painting in paintings]
-        measured = style_targets(paintings, self._model, self._settings)
-        fixed: dict[str, Nest] = tf.nest.map_structure(lambda tensor: tensor.numpy(), measured)
-        return fixed
+        if self._apart and "style_blend" in overrides:
+            raise SettingsError("style_blend is of paintings that are blended: leave out apart")
+        return style_targets(paintings, self._model, self._settings, self._apart)
 
-    def _blank(self) -> float:
-        """L_0, of the module's own description."""
+    def _blank(self, count: int) -> np.ndarray:
+        """L_0, of the module's own description, float32 [count]: of each of so many styles."""
         photo = tf.convert_to_tensor(images.load(assets.SCENE, _SIZE))[tf.newaxis]
+        photo = tf.repeat(photo, count, 0)
         maps = self._model(photo)
         kinds = [kind for kind in self._kinds if kind != "style"]
         targets: dict[str, Mapping[str, Nest]] = dict(targets_of(kinds, maps, self._settings))
@@ -219,33 +258,13 @@ class _Loss(tf.keras.losses.Loss):
             targets.update(targets_of(["style"], self._model(painting), self._settings))
         none = {key: tf.zeros_like(value) for key, value in maps.items()}
         lines = laplacian(photo) if "laplacian" in kinds else None
-        loss = float(self._summed(targets, none, tf.zeros_like(photo), lines)[0])
-        if not loss > 0:
+        loss: np.ndarray = self._summed(targets, none, tf.zeros_like(photo), lines).numpy()
+        if not (loss > 0).all():
             raise SettingsError(
                 f"{type(self).__name__} has no scale, of a picture without content or style or of "
                 'weights that are 0: give another, or scale="published"'
             )
         return loss
-
-
-def _alike(made: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Pictures and their targets, of one shape.
-
-    Raises:
-      SettingsError: they have two; where a graph tells that only when it runs, a
-        tf.errors.InvalidArgumentError of the same words.
-    """
-    text = "targets of another shape than the pictures that are compared with them"
-    if not made.shape.is_compatible_with(others.shape):
-        raise SettingsError(
-            f"{text}, {list(others.shape)} and {list(made.shape)}: make both of one size, "
-            "[batch, height, width, 3]"
-        )
-    same = tf.debugging.assert_equal(
-        tf.shape(others), tf.shape(made), f"{text}: make both of one size"
-    )
-    with tf.control_dependencies([same] if same is not None else []):
-        return tf.identity(made), others
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -257,6 +276,8 @@ class ContentLoss(_Loss):
       preset: whose layers and forms are taken, a name in `presets.PRESETS`.
       scale: `normalised`, of order 1 as the module says, or `published`: as the preset's source
         has it.
+      dtype: what the network is computed in, one of `choices.LOSS_DTYPES`: `mixed_bfloat16` takes
+        little more than half the time on processors with AVX512-BF16 or AMX.
       name: of the loss.
       reduction: of the batch, as Keras' losses have it.
       **overrides: fields of `Settings` (`overrides.ContentOverrides`).
@@ -274,12 +295,13 @@ class ContentLoss(_Loss):
         preset: str = presets.PUBLISHED,
         *,
         scale: str = "normalised",
+        dtype: str = "float32",
         name: str | None = None,
         reduction: str = "sum_over_batch_size",
         **overrides: Unpack[kinds_of_fields.ContentOverrides],
     ) -> None:
         keras = {"name": name, "reduction": reduction}
-        super().__init__(weights, preset, None, scale, keras, overrides)
+        super().__init__(weights, preset, None, scale, keras, overrides, dtype)
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -293,8 +315,12 @@ class StyleLoss(_Loss):
         those of `crisp`, are not for XLA: compile the model with `jit_compile=False`.
       style: a painting of any size (`images.load`), or several, which are blended. It is measured
         once, and saved with the loss.
+      apart: whether several paintings are several styles, of which each picture has its own: then
+        the loss is asked by `each`.
       scale: `normalised`, of order 1 as the module says, or `published`: as the preset's source
         has it.
+      dtype: what the network is computed in, one of `choices.LOSS_DTYPES`: `mixed_bfloat16` takes
+        little more than half the time on processors with AVX512-BF16 or AMX.
       name: of the loss.
       reduction: of the batch, as Keras' losses have it.
       **overrides: fields of `Settings` (`overrides.StyleOverrides`). `style_size`, the longer side
@@ -314,13 +340,15 @@ class StyleLoss(_Loss):
         preset: str = presets.PUBLISHED,
         *,
         style: Paintings | None = None,
+        apart: bool = False,
         scale: str = "normalised",
+        dtype: str = "float32",
         name: str | None = None,
         reduction: str = "sum_over_batch_size",
         **overrides: Unpack[kinds_of_fields.StyleOverrides],
     ) -> None:
         keras = {"name": name, "reduction": reduction}
-        super().__init__(weights, preset, style, scale, keras, overrides)
+        super().__init__(weights, preset, style, scale, keras, overrides, dtype, apart)
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -341,8 +369,12 @@ class PerceptualLoss(_Loss):
         distances, those of `crisp`, are not for XLA: compile the model with `jit_compile=False`.
       style: a painting of any size (`images.load`), or several, which are blended. It is measured
         once, and saved with the loss. None for each picture's own target.
+      apart: whether several paintings are several styles, of which each picture has its own: then
+        the loss is asked by `each`.
       scale: `normalised`, of order 1 as the module says, or `published`: as the preset's source
         has it.
+      dtype: what the network is computed in, one of `choices.LOSS_DTYPES`: `mixed_bfloat16` takes
+        little more than half the time on processors with AVX512-BF16 or AMX.
       name: of the loss.
       reduction: of the batch, as Keras' losses have it.
       **overrides: fields of `Settings` (`overrides.LossOverrides`). `style_size`, the longer side
@@ -362,10 +394,12 @@ class PerceptualLoss(_Loss):
         preset: str = presets.PUBLISHED,
         *,
         style: Paintings | None = None,
+        apart: bool = False,
         scale: str = "normalised",
+        dtype: str = "float32",
         name: str | None = None,
         reduction: str = "sum_over_batch_size",
         **overrides: Unpack[kinds_of_fields.LossOverrides],
     ) -> None:
         keras = {"name": name, "reduction": reduction}
-        super().__init__(weights, preset, style, scale, keras, overrides)
+        super().__init__(weights, preset, style, scale, keras, overrides, dtype, apart)

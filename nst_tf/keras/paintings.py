@@ -65,19 +65,33 @@ def is_text(given: object) -> TypeGuard[str]:
 
 
 def style_targets(
-    paintings: Sequence[np.ndarray], model: tf.keras.Model, settings: Settings
+    paintings: Sequence[np.ndarray], model: tf.keras.Model, settings: Settings, apart: bool
 ) -> dict[str, Nest]:
-    """What pictures of any size are compared with, by style layer: batches of one.
+    """What pictures of any size are compared with, by style layer, as arrays: of all paintings in
+    one, batches of one; or apart, batches of as many as there are.
 
     Args:
       paintings: at least one, of `read_paintings`.
       model: with the style layers among its outputs.
       settings: whose statistic is taken, and how the paintings are seen and blended.
+      apart: whether each is a style of its own.
 
     Raises:
       SettingsError: one is too small, there is not one weight in `style_blend` for each, or several
         pictures or views are to be blended of a statistic that cannot be.
     """
+    styles = [[painting] for painting in paintings] if apart else [paintings]
+    measured = [_target(style, model, settings) for style in styles]
+    targets: dict[str, Nest] = tf.nest.map_structure(
+        lambda *leaves: np.concatenate([leaf.numpy() for leaf in leaves]), *measured
+    )
+    return targets
+
+
+def _target(
+    paintings: Sequence[np.ndarray], model: tf.keras.Model, settings: Settings
+) -> dict[str, Nest]:
+    """Of one style."""
     shares: list[float] = []
     ways: list[np.ndarray] = []
     for painting, share in zip(

@@ -41,6 +41,22 @@ def choose_dtype(dtype: str) -> str:
     return "mixed_bfloat16" if "amx_bf16" in processor() else "float32"
 
 
+def choose_loss_dtype(dtype: str) -> str:
+    """What the network of losses for training is computed in: of `choices.LOSS_DTYPES` what `auto`
+    stands for on this machine; another one is itself.
+
+    Where steps are many, and each is of other pictures, rounding matters less than in a run.
+
+    Raises:
+      SettingsError: an unknown one.
+    """
+    choices.check("dtype of a loss", dtype, ("auto", *choices.LOSS_DTYPES))
+    if dtype != "auto":
+        return dtype
+    fast = has_gpu() or processor() & {"avx512_bf16", "amx_bf16"}
+    return "mixed_bfloat16" if fast else "float32"
+
+
 def processor() -> set[str]:
     """What the processor can do, in Linux' words; empty where that is not told."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf.errors import PictureError
+from nst_tf.errors import PictureError, SettingsError
 from nst_tf.recipe import layers
 
 #: What rounding may add to [0, 1].
@@ -161,3 +161,23 @@ def _all(pictures: tf.Tensor, fits: tf.Tensor, scale: str) -> tf.Tensor:
         f"pictures are finite, {scale}; those at these places of the batch, from 0, are not:",
         wrong,
     )
+
+
+def alike(made: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pictures and their targets, of one shape.
+
+    Raises:
+      SettingsError: they have two; where a graph tells that only when it runs, a
+        tf.errors.InvalidArgumentError of the same words.
+    """
+    text = "targets of another shape than the pictures that are compared with them"
+    if not made.shape.is_compatible_with(others.shape):
+        raise SettingsError(
+            f"{text}, {list(others.shape)} and {list(made.shape)}: make both of one size, "
+            "[batch, height, width, 3]"
+        )
+    same = tf.debugging.assert_equal(
+        tf.shape(others), tf.shape(made), f"{text}: make both of one size"
+    )
+    with tf.control_dependencies([same] if same is not None else []):
+        return tf.identity(made), others

@@ -20,6 +20,7 @@ NEIGHBOURS = "neighbours"  # losses/neighbour_objective.py
 STYLE_LOSSES = (*GRAM_FORMS, *DISTRIBUTIONS, NEIGHBOURS)  # losses/statistics.py: STATISTICS
 TV_LOSSES = ("squared", "absolute")  # losses/forms.py: total_variation
 LOSS_SCALES = ("normalised", "published")  # keras/losses.py
+LOSS_DTYPES = ("float32", "mixed_bfloat16")  # keras/losses.py
 ENGINES = ("auto", "keras", "direct", "winograd")  # network/engine.py: stages
 DTYPES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")  # network/machine.py: choose_dtype
 INITIAL_IMAGES = ("content", "style", "blurred", "noise", "blank")  # pictures/initial.py: image

@@ -1,0 +1,93 @@
+"""A stylizer while it learns: Keras' own `fit`, with the loss of every picture in its own style."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf.keras import PerceptualLoss
+from nst_tf.stylizer.network import Stylizer
+
+
+class Apprentice(tf.keras.Model):
+    """A stylizer and what it is told by. The loss's network is no part of it, nor of what is saved.
+
+    It takes and is compared with `({"content": photos, "styles": one_hot}, photos)`.
+
+    Args:
+      stylizer: it learns.
+      loss: with the paintings of its styles, apart and in their order.
+    """
+
+    def __init__(self, stylizer: Stylizer, loss: PerceptualLoss) -> None:
+        super().__init__(name="apprentice")
+        self.stylizer, self._looked_at = stylizer, loss
+        self._mean = tf.keras.metrics.Mean(name="loss")
+
+    def call(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        painted: tf.Tensor = self.stylizer(inputs)
+        return painted
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """The mean over the batch, float32 []."""
+        each = self._looked_at.each(y, y_pred, tf.argmax(x["styles"], -1))
+        self._mean.update_state(each)
+        return tf.reduce_mean(each)
+
+    def each(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The loss of each picture, float32 [batch]."""
+        numbers = tf.argmax(inputs["styles"], -1)
+        return self._looked_at.each(inputs["content"], self(inputs), numbers)
+
+    @property
+    def metrics(self) -> list[Any]:
+        return [self._mean]
+
+
+def optimizer(steps: int, learning_rate: float) -> Any:
+    """Adam with a rate that rises, then falls along half a cosine; gradients clipped to the norm 1;
+    and the average of what it went through, which the weights become in the end.
+
+    Args:
+      steps: of the whole training.
+      learning_rate: the largest.
+    """
+    rising = max(1, min(100, steps // 10))
+    rate = tf.keras.optimizers.schedules.CosineDecay(
+        learning_rate / 10,
+        max(1, steps - rising),
+        alpha=0.1,
+        warmup_target=learning_rate,
+        warmup_steps=rising,
+    )
+    # Of the last hundred steps; of a short training, where the first would weigh, fewer.
+    average = min(0.99, max(0.0, 1 - 10 / steps))
+    return tf.keras.optimizers.Adam(rate, global_clipnorm=1.0, use_ema=True, ema_momentum=average)
+
+
+@contextlib.contextmanager
+def averaged(model: tf.keras.Model) -> Iterator[None]:
+    """The model with the averages of its weights, until the block ends."""
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    # As Keras' own SwapEMAWeights, which Keras 2 has not.
+    averages = inner._model_variables_moving_average
+    variables = model.trainable_variables
+    kept: list[np.ndarray] = [variable.numpy() for variable in variables]
+    for variable, average in zip(variables, averages, strict=True):
+        variable.assign(average)
+    try:
+        yield
+    finally:
+        for variable, numbers in zip(variables, kept, strict=True):
+            variable.assign(numbers)
