@@ -137,6 +137,24 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def away(path: Path) -> Iterator[None]:
+    """What is at `path`, if anything, is not there during the block nor after it; where the block
+    fails, it is there again. An OSError is that it cannot be moved."""
+    path = path.resolve()  # so that a link stays one
+    part = path.with_name(_PART.format(uuid.uuid4().hex))
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(part)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            part.rename(path)
+        raise
+    with contextlib.suppress(OSError):
+        part.unlink()
+
+
 def write(path: Path, data: bytes | str) -> None:
     """Writes a file atomically, and only returns once the disk has it.
 

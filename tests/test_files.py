@@ -89,6 +89,21 @@ def test_a_link_stays_a_link(tmp_path):
     assert link.is_symlink() and target.read_text() == "text"
 
 
+def test_what_is_away_is_back_where_the_block_fails(tmp_path):
+    link, target = tmp_path / "link", tmp_path / "target"
+    link.symlink_to(target)
+    target.write_text("text")
+    for path in (link, target):
+        with pytest.raises(KeyError), files.away(path):
+            assert not target.exists()
+            raise KeyError
+        assert target.read_text() == "text"
+    for _ in range(2):
+        with files.away(link):
+            assert not target.exists()
+        assert list(tmp_path.iterdir()) == [link] and link.is_symlink()
+
+
 def test_where_no_file_can_be(tmp_path, monkeypatch):
     check = files.check_writable
     check(tmp_path / "new")

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nst_tf import assets, memory_at_hand
+from nst_tf import assets, locks, memory_at_hand
+from nst_tf.apps import experiment, judge, rerun, stylize
 from nst_tf.apps.main import main
 from nst_tf.errors import SettingsError, in_bytes
 from nst_tf.losses import neighbour_objective, neighbours
@@ -254,6 +255,13 @@ def test_time_is_that_of_all_pixels_and_of_what_compiles():
     assert 12 < clock.now < 13  # two seconds, and what compiles
 
 
+@pytest.mark.parametrize("command", [stylize, rerun, experiment, judge])
+def test_workers_are_named_where_there_are_some(command):
+    flags = command.define_flags()
+    assert ("--workers" in flags["max_memory"].help) == ("workers" in flags)
+    assert "What the process" in flags["max_memory"].help
+
+
 def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
     argv = [str(assets.SCENE), str(assets.PAINTING), "-o", str(tmp_path / "out.png"), "--dry_run"]
     shallow = [
@@ -263,7 +271,9 @@ def test_a_dry_run_says_it_all_and_writes_nothing(tmp_path, capsys):
         str(tmp_path / "l"),
     ]
     flags = ["--size=48", "--evaluations=6", "--weights=mini", "--preset=gatys2016", *shallow]
-    assert main(["stylize", *argv, *flags, "--optimizer=adam"]) == 0
+    with locks.alone(tmp_path):  # nor does it matter who writes there meanwhile
+        flags += ["--optimizer=adam", f"--checkpoint={tmp_path}"]
+        assert main(["stylize", *argv, *flags]) == 0
     said = capsys.readouterr().out
     for line in ("size: 48x36; optimised at 48", "evaluations: about 6", "memory: about", "time: "):
         assert line in said

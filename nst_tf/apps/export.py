@@ -50,8 +50,8 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "most_pixels",
         2**24,
-        "Of all pictures of a request that the network sees; what has more, or is a file whose "
-        "header says so, is refused.",
+        "The most pixels that the network sees of one request: height times width, of all its "
+        "pictures together; more, also where a file's header promises it, is refused.",
         flag_values=values,
     )
     one_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,19 +121,16 @@ class Job:
             return done
         height, width, _ = run.content.shape
         output = Output(self.output, (height, width))
-        # From the first snapshot on, what lies there is no whole run's any more.
-        with contextlib.suppress(OSError):
-            self.output.with_suffix(".json").unlink()
+        output.begin()  # from the first snapshot on
         try:
             result = run.run()
         except DivergenceError as error:
             if error.result is None:
                 raise
             result = error.result  # that a step is too long is what some sweeps are to show
-        if result.stopped == "interrupted":
-            result.save(self.output)  # to look at: what counts of it is put aside
-            return None
         output.save(result.array, result.manifest)
+        if result.stopped == "interrupted":  # to look at: what counts of it is put aside
+            return None
         checkpoint.forget(self.aside)
         return result.manifest
 
