@@ -152,6 +152,7 @@ def test_what_idle_workshops_hold_is_there_for_the_next_run(monkeypatch):
 
 def test_processes_share_what_is_there(monkeypatch):
     monkeypatch.setattr(memory_at_hand, "available", lambda: 10 << 30)
+    monkeypatch.setattr(outlook, "resident", lambda: 700 << 20)
     assert outlook.share("6GiB", 3) == 2 << 30 and outlook.share(9, 4, gpu=True) == 2
     assert outlook.share(None, 4) == 2 << 30
     assert outlook.share(None, 4, gpu=True) is None
