@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import stylizers
 import tensorflow as tf
 
 import nst_tf
@@ -12,6 +13,7 @@ from nst_tf.apps.main import main
 from nst_tf.errors import ExportError, FileError, SettingsError
 from nst_tf.export import card, serving, verify
 from nst_tf.pictures import images
+from nst_tf.recipe import presets
 from nst_tf.stylizer import shipping
 from nst_tf.stylizer.record import RECORD
 
@@ -36,12 +38,7 @@ TRAINING = {
 
 @pytest.fixture(scope="module")
 def stylizer():
-    """Of two paintings, as if it had learnt something."""
-    model = nst_tf.Stylizer(["one", "two"], width=1 / 16)
-    draw = np.random.default_rng(1)
-    for variable in model.trainable_variables:
-        variable.assign_add((0.2 * draw.standard_normal(variable.shape)).astype(np.float32))
-    return model
+    return stylizers.stirred(["one", "two"], 1 / 16)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +172,7 @@ def test_the_wrong_model_is_said(version, file, tmp_path):
     with pytest.raises(ExportError, match=r"holds another stylizer \(one, two\)"):
         shipping.verify(version, scene, other)
     (tmp_path / "saved_model.pb").touch()
-    of_features = {"what": "all", "layers": None, "settings": {}}
+    of_features = {"what": "all", "layers": None, "settings": presets.settings().asdict()}
     card.write(tmp_path, card.read(version) | of_features, "")
     with pytest.raises(ExportError, match="holds a feature model, no stylizer"):
         shipping.verify(tmp_path, scene, other)

@@ -105,7 +105,9 @@ def markdown(told: Mapping[str, Any]) -> str:
         card.limits(told),
     ]
     if "tflite" in told:
-        lines += ["", "## TFLite", "", "One picture a call.", "", *card.of_tflite(told["tflite"])]
+        means = (f"{mean:.1e} in {name}" for name, mean in told["tflite"]["mean"].items())
+        lines += ["", "## TFLite", "", *card.of_tflite(told["tflite"]), ""]
+        lines += [f"They take one picture a call. On average, errors are {' and '.join(means)}."]
     return "\n".join(lines) + "\n"
 
 

@@ -128,12 +128,13 @@ def numbers(stylizer: Stylizer) -> list[tf.Variable]:
 def unguarded(stylizer: Stylizer, size: int) -> dict[str, Any]:
     """Signatures for one picture that look at nothing, for small computers: `serving_default` for
     any size and `fixed`, in which every shape is known."""
-    function = tf.function(lambda *given: {"stylized": _painted(stylizer, *given)}, autograph=False)
-    shapes = {"serving_default": [1, None, None, 3], "fixed": [1, size, size, 3]}
-    return {
-        name: function.get_concrete_function(_content(shape), *dials(stylizer, 1))
-        for name, shape in shapes.items()
-    }
+
+    def serve(shape: list[int | None]) -> Any:
+        # A function each: one would take the trace of any size for the other, too.
+        function = tf.function(lambda *given: _floats(_painted(stylizer, *given)), autograph=False)
+        return function.get_concrete_function(_content(shape), *dials(stylizer, 1))
+
+    return {"serving_default": serve([1, None, None, 3]), "fixed": serve([1, size, size, 3])}
 
 
 def _painted(stylizer: Stylizer, content: tf.Tensor, *dials: tf.Tensor) -> tf.Tensor:

@@ -182,11 +182,15 @@ def _write_tflite(
             raise ExportError(f"no TFLite file of this stylizer: {without}")
         shutil.move(Path(bare) / tflite.FOLDER, folder)
     there = {key: value for key, value in expected.items() if key.split("/")[0] in signatures}
-    errors = {}
+    errors, means = {}, {}
     for precision in PRECISIONS:
         path = tflite.path_of(folder, precision)
-        errors[precision] = parity.errors(str(path), probe.run(tflite.load(path), encoded), there)
-    return {"without": {}, "parity": errors}
+        served = probe.run(tflite.load(path), encoded)
+        errors[precision] = parity.errors(str(path), served, there)
+        means[precision] = float(
+            np.mean([np.abs(served[key] - there[key]).mean() for key in there])
+        )
+    return {"without": {}, "parity": errors, "mean": means}
 
 
 def _shown(stylizer: Stylizer) -> np.ndarray:
