@@ -220,6 +220,8 @@ def test_what_is_refused_before_any_work(file, tmp_path, capsys):
     assert main([*command, "--weights=mini", "--what=style"]) == 2
     assert "--stylizer knows no --" in capsys.readouterr().err
     assert main([*command, "--size=0"]) == 2
+    assert main(["verify-export", str(out), f"--stylizer={file}", "--weights=mini"]) == 2
+    assert "--stylizer knows no --weights" in capsys.readouterr().err
     with pytest.raises(SettingsError, match="most_pixels is 100"):
         shipping.export(out, file, most_pixels=100)
     with pytest.raises(FileError, match="no stylizer that can be read"):

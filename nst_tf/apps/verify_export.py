@@ -47,6 +47,9 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     arguments = command.parse(values, USAGE, argv, required=1, most=1)
+    if values.stylizer:
+        known = ("stylizer", "picture", "python", "tolerance")
+        command.refuse_others(values, known, "--stylizer")
 
     command.import_tensorflow()
     from nst_tf.export import verify

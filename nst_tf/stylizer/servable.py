@@ -36,7 +36,9 @@ class ServedStylizer(tf.train.Checkpoint):
     def __init__(self, stylizer: Stylizer, size: int, most_pixels: int = MOST_PIXELS) -> None:
         super().__init__()
         self.size, self._most, self._styles = size, most_pixels, len(stylizer.paintings)
-        # A function, which TensorFlow does not look into (as in `export.servable`), traced once.
+        # Traced once for all signatures, and behind a lambda, into which TensorFlow does not look:
+        # the function itself is not to be saved, and of Keras' model the wrappers of its variables
+        # would be, beside what they wrap.
         network = tf.function(
             lambda *given: _painted(stylizer, *given),
             input_signature=[_content([None, None, None, 3]), *dials(stylizer)],
@@ -109,12 +111,10 @@ class ServedStylizer(tf.train.Checkpoint):
 
 def dials(stylizer: Stylizer, batch: int | None = None) -> list[tf.TensorSpec]:
     """What says how it paints: `strength`, and of several styles `styles`."""
-    styles = len(stylizer.paintings)
+    count = len(stylizer.paintings)
     strength = tf.TensorSpec([batch], tf.float32, "strength")
-    return [
-        strength,
-        *([tf.TensorSpec([batch, styles], tf.float32, "styles")] if styles > 1 else []),
-    ]
+    styles = tf.TensorSpec([batch, count], tf.float32, "styles")
+    return [strength, styles] if count > 1 else [strength]
 
 
 def numbers(stylizer: Stylizer) -> list[tf.Variable]:
