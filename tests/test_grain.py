@@ -15,7 +15,9 @@ SMALL = {"size": 48, "min_scale": None, "evaluations": 1, "weights": "mini"}
 
 
 def noise(height, width, deviation, mean=0.5):
-    return np.float32(np.clip(draw.normal(mean, deviation, (height, width, 3)), 0, 1))
+    """Gray: colour of its own would not stay."""
+    gray = np.clip(draw.normal(mean, deviation, (height, width, 1)), 0, 1)
+    return np.float32(np.repeat(gray, 3, -1))
 
 
 def shaped(image, content, *styles, **more):
@@ -43,13 +45,7 @@ def level_sets(picture):
 
 
 def amplitude(detail):
-    """The root mean square over the part of a square that is in the picture."""
-    window = np.ones((grain.PLACE, grain.PLACE))
-    total, count = (
-        ndimage.convolve(maps, window, mode="constant")
-        for maps in (detail**2, np.ones_like(detail))
-    )
-    return np.sqrt(total / count) + 1e-6
+    return np.sqrt(square_mean(detail**2, grain.PLACE)) + 1e-6
 
 
 def share_means(values):
@@ -60,12 +56,33 @@ def share_means(values):
     return np.diff(np.interp(at, np.linspace(0, 1, len(sums)), sums)) * quantiles.COUNT
 
 
+def square_mean(maps, side):
+    """Over the part of a square that is in the picture."""
+    window = np.ones((side, side))
+    total, count = (
+        ndimage.convolve(one, window, mode="constant") for one in (maps, np.ones_like(maps))
+    )
+    return total / count
+
+
+def led(light, colour):
+    """The guided filter: in each window the line that fits best, each pixel by the mean of its."""
+    side, edge = grain._WINDOW, grain._EDGE
+    mean = square_mean(light, side)
+    covariance = square_mean(light * colour, side) - mean * square_mean(colour, side)
+    slope = covariance / (square_mean(light**2, side) - mean**2 + edge**2)
+    offset = square_mean(colour, side) - slope * mean
+    return square_mean(slope, side) * light + square_mean(offset, side)
+
+
 def reference(image, content, styles, shares):
     channels = []
+    image, content, *styles = (rgb2yuv(np.float64(one)) for one in (image, content, *styles))
+    for number in (1, 2):
+        image[..., number] = led(image[..., 0], image[..., number])
     for number in range(3):
         (levels, rest), (there, _), *paintings = (
-            level_sets(rgb2yuv(np.float64(picture))[..., number])
-            for picture in (image, content, *styles)
+            level_sets(picture[..., number]) for picture in (image, content, *styles)
         )
         for level, detail in enumerate(levels):
             found = amplitude(detail)
@@ -93,9 +110,24 @@ def test_against_scipy(scene, painting):
 
 
 def test_leaves_the_painting_and_the_photo_as_they_are(painting):
+    """In gray, where no colour follows light."""
+    painting = np.repeat(painting.mean(-1, keepdims=True), 3, -1)
     flat = np.full_like(painting, 0.5)
     np.testing.assert_allclose(shaped(painting, flat, painting), painting, rtol=0, atol=2e-3)
     np.testing.assert_allclose(shaped(painting, painting, flat), painting, rtol=0, atol=2e-3)
+
+
+def test_colour_follows_light():
+    """A fringe along an edge goes, the colours on both sides stay."""
+    image = np.full((40, 60, 3), (0.1, 0.2, 0.4), np.float32)
+    image[:, 30:] = (0.9, 0.7, 0.4)
+    fringed = image.copy()
+    fringed[:, 28:30] += (0.2, -0.1, 0.0)
+    found = shaped(fringed, image, fringed)
+    for columns in (np.s_[:, :20], np.s_[:, 40:]):
+        np.testing.assert_allclose(found[columns], image[columns], rtol=0, atol=0.01)
+    before, after = (np.abs(rgb2yuv(one) - rgb2yuv(image))[:, 28:30, 2] for one in (fringed, found))
+    assert after.mean() < 0.6 * before.mean()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 2), (40, 3)])
@@ -141,6 +173,17 @@ def test_each_region_by_its_own_painting(painting):
     )
     next(iter(free))
     assert min(deviations(free.best)) > 0.15
+
+
+def test_without_memory_the_picture_is_kept(scene, painting, monkeypatch):
+    def no_memory(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    free = nst_tf.stylize(scene, painting, preset="crisp", grain="free", **SMALL)
+    monkeypatch.setattr(grain, "shaped", no_memory)
+    with pytest.warns(UserWarning, match="no memory for grain=painting"):
+        kept = nst_tf.stylize(scene, painting, preset="crisp", **SMALL)
+    np.testing.assert_array_equal(kept.array, free.array)
 
 
 def test_what_is_protected_stays(scene, painting):

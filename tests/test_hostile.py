@@ -164,7 +164,7 @@ def test_a_weights_file_has_an_end(tmp_path, name):
     with (tmp_path / name).open("wb") as file:
         file.truncate(100 << 30)
     began = time.process_time()
-    with pytest.raises(WeightsError, match="too large: it holds 100 GiB, and may have 2048 MiB"):
+    with pytest.raises(WeightsError, match=r"it holds 100\.0 GiB, and may have 2\.0 GiB"):
         weights.load(tmp_path / name)
     assert time.process_time() - began < 1
     with pytest.raises(FileError, match="too large"):

@@ -387,8 +387,8 @@ def test_the_command_without_a_command(capsys):
     assert main(["--help"]) == 0
     assert "stylize" in capsys.readouterr().out
     assert main(["--version"]) == 0
-    assert main(["paint"]) == 2
-    assert "no command 'paint'" in capsys.readouterr().err
+    assert main(["draw"]) == 2
+    assert "no command 'draw'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -142,7 +142,9 @@ def test_in_bounds_without_being_held_there():
     np.testing.assert_array_equal(tape.gradient(loss, values), [-1, 0, -1, 1, 0, 1])
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", [pytest.param("float32", marks=pytest.mark.slow), "mixed_bfloat16"]
+)
 def test_nested_saved_and_loaded(policy, tmp_path):
     model = stirred(("one", "two"), dtype=policy)
     batch = photos()
@@ -170,6 +172,7 @@ def test_what_memory_does_not_hold_is_refused(model, monkeypatch):
         model.paint(photo)
 
 
+@pytest.mark.slow
 def test_it_learns_to_the_whole_of_its_range():
     """From a dark photo to a light picture and back: a sigmoid would stay where it is."""
     model = nst_tf.Stylizer(width=1 / 8)

@@ -181,7 +181,16 @@ def test_the_commands(folder, tmp_path, capfd):
     layers = "--content_layers=conv2_1", "--style_layers=conv1_1,conv2_1"
     flags = ("--sizes=32", "--batch=2", "--width=0.0625", "--style_size=48", "--steps=2", *layers)
     paintings = [str(folder / "one.png"), str(folder / "two.png")]
-    assert main(["train", *paintings, photos, f"--out={tmp_path}", *flags, "--quiet"]) == 0
+    command = ["train", *paintings, photos, f"--out={tmp_path}", *flags, "--quiet"]
+    pytest.importorskip("tensorboard")
+    assert main([*command, "--sheet_every=1", f"--logdir={tmp_path / 'logs'}"]) == 0
+    (events,) = (tmp_path / "logs").iterdir()
+    points = [
+        (event.step, value.tag)
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+    ]
+    assert points == [(1, "held_out"), (2, "held_out")]
     file = tmp_path / "stylizer.keras"
     assert capfd.readouterr().out == f"{file}\n"
     stylizer, photo = nst_tf.Stylizer.load(file), folder / "photos" / "1.png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,10 +71,16 @@ def result(image: tf.Tensor, overlay: Overlay, settings: Settings) -> np.ndarray
     if image.shape[1:3] != shape:  # of a run that ended at a small size
         before = images.resize(inputs.content, *image.shape[1:3])
         image = schedule.enlarge(image, before, inputs.content)
-    picture = np.clip(image[0].numpy(), 0, 1)
+    picture = image[0].numpy()
     if settings.grain == "painting":
         shaped = functools.partial(_shaped, inputs.content, settings.stroke_sizes)
-        picture = _by_painting(picture, inputs, settings, shaped)
+        try:
+            picture = _by_painting(np.clip(picture, 0, 1), inputs, settings, shaped)
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            warnings.warn(
+                "no memory for grain=painting: the picture's fine detail is as the losses left it",
+                stacklevel=2,
+            )
     picture = np.clip(overlay(picture), 0, 1)
     if settings.colours == "content":
         shares = None if inputs.protect is None else 1 - inputs.protect

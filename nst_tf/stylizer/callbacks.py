@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,10 +13,14 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from nst_tf.errors import DivergenceError
+from nst_tf import files
+from nst_tf.errors import DivergenceError, NSTError
 from nst_tf.pictures import images
 from nst_tf.stylizer.apprentice import averaged
 from nst_tf.stylizer.course import Course
+
+#: Steps between two points of a curve.
+_CURVE_EVERY = 10
 
 
 class Progress(tf.keras.callbacks.Callback):
@@ -179,3 +184,34 @@ class Exhibition(tf.keras.callbacks.Callback):
             rows.append(images.side_by_side(painted))
         sheet = np.concatenate(rows)
         images.save(sheet, self._folder / f"step-{step:06d}.jpg")
+
+
+class Curves(tf.keras.callbacks.Callback):
+    """For TensorBoard, by the steps of the whole training (Keras' own counts every stage anew):
+    `loss`, the mean of the stage so far, and `held_out`.
+
+    Args:
+      logdir: a folder.
+      history: of the record, whose last row may be of the step that has just ended.
+
+    Raises:
+      NSTError: the package tensorboard is missing, or the folder cannot be written.
+    """
+
+    def __init__(self, logdir: Path, history: Sequence[Mapping[str, float]]) -> None:
+        super().__init__()
+        if importlib.util.find_spec("tensorboard") is None:  # without, nothing would be written
+            raise NSTError("curves need tensorboard: pip install 'nst_tf[tensorboard]'")
+        files.make_folder(logdir)
+        self._writer, self._history = tf.summary.create_file_writer(str(logdir)), history
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        step = int(self.model.optimizer.iterations)
+        with self._writer.as_default(step=step):
+            if step % _CURVE_EVERY == 0:
+                tf.summary.scalar("loss", (logs or {}).get("loss", float("nan")))
+            if self._history and self._history[-1]["step"] == step:
+                tf.summary.scalar("held_out", self._history[-1]["held_out"])
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self._writer.flush()

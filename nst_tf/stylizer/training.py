@@ -20,7 +20,7 @@ from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.stylizer import apprentice
 from nst_tf.stylizer.apprentice import Apprentice
-from nst_tf.stylizer.callbacks import Exhibition, Guard, Keep, Progress, Stop
+from nst_tf.stylizer.callbacks import Curves, Exhibition, Guard, Keep, Progress, Stop
 from nst_tf.stylizer.course import Course, Stage
 from nst_tf.stylizer.network import Stylizer
 from nst_tf.stylizer.record import Record
@@ -57,7 +57,7 @@ def train(
         suits the machine.
       sheet_every: so many steps a sheet, the held-out photos' loss and the network so far.
       checkpoint_every: so many seconds it is put aside.
-      logdir: for Keras' curves in TensorBoard; None for none.
+      logdir: for curves in TensorBoard; None for none.
       stop: with which it can be asked to stop.
       progress: whether a bar is shown.
 
@@ -106,7 +106,7 @@ def train(
             ending.callback(bar.close)
             watchers.append(bar)
         if logdir is not None:
-            watchers.append(tf.keras.callbacks.TensorBoard(os.fspath(logdir), write_graph=False))
+            watchers.append(Curves(Path(logdir), record.history))
         for stage in course.stages():
             if done >= stage.end or stop.asked:
                 continue
