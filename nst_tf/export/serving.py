@@ -172,6 +172,8 @@ def _example(spec: tf.TensorSpec, picture: np.ndarray) -> Any:
         return [assets.SCENE.read_bytes()] if spec.shape.rank else assets.SCENE.read_bytes()
     if spec.dtype == tf.int32:
         return np.int32(1)
+    if spec.shape.rank < 3:  # numbers that go with the picture
+        return np.ones([1, *spec.shape[1:]], np.float32)
     if spec.dtype == tf.uint8:
         return (picture[np.newaxis] * 255).astype(np.uint8)
     if spec.shape[1] is not None:
