@@ -32,6 +32,7 @@ KEPT = {
     "structure_weight": 3.0,
     "laplacian_weight": 0.7,
     "content_loss": "relative",
+    "grain": "free",  # the picture is looked at as the losses leave it
 }
 
 
