@@ -15,11 +15,14 @@ from nst_tf import registration
 if TYPE_CHECKING:
     from nst_tf import data, export, keras
     from nst_tf.errors import (
+        CheckpointError,
+        DamagedCheckpointError,
         DivergenceError,
         ExportError,
         FileError,
         Interrupted,
         NSTError,
+        OutputError,
         PictureError,
         SettingsError,
         WeightsError,
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = [
     "PRESETS",
     "Callback",
+    "CheckpointError",
+    "DamagedCheckpointError",
     "DivergenceError",
     "Evaluation",
     "ExportError",
@@ -55,6 +60,7 @@ __all__ = [
     "Masked",
     "NSTError",
     "Objective",
+    "OutputError",
     "Painted",
     "PictureError",
     "Result",
@@ -84,11 +90,14 @@ __all__ = [
 #: Where the names live that are reached from here.
 _HOME = {
     "errors": (
+        "CheckpointError",
+        "DamagedCheckpointError",
         "DivergenceError",
         "ExportError",
         "FileError",
         "Interrupted",
         "NSTError",
+        "OutputError",
         "PictureError",
         "SettingsError",
         "WeightsError",

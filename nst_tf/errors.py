@@ -19,6 +19,7 @@ def one_line(text: str) -> str:
 
 def in_bytes(count: float) -> str:
     """A number of bytes for people, in powers of 2: `1.5 GiB`, `512 MiB`, `7 bytes`."""
+    count = min(count, 1 << 90)  # what a file says may be more than any float
     for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if count >= unit:
             return f"{count / unit:.{int(unit == 2**30)}f} {name}"
@@ -49,7 +50,7 @@ class CheckpointError(SettingsError):
     """A checkpoint that is of another run."""
 
 
-class DamagedError(FileError):
+class DamagedCheckpointError(FileError):
     """A checkpoint of which nothing can be read."""
 
 

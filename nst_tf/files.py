@@ -78,20 +78,39 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-#: What `replacing` calls the file beside another, for a number of 32 digits.
+#: What is called so that is not whole yet, for a number of 32 digits.
 _PART = ".{}.part"
+
+
+def part_beside(path: Path) -> Path:
+    """Where a file or folder is made that is to be `path` once it is whole: nothing is there."""
+    return path.with_name(_PART.format(uuid.uuid4().hex))
+
+
+def parts(folder: Path) -> list[Path]:
+    """What is in a folder by such a name: halves that are made now, or that killed processes have
+    left."""
+    return list(folder.glob(_PART.format(32 * "[0-9a-f]")))
+
+
+def discard(part: Path) -> None:
+    """Does away with a file or a folder, as far as it is there and that can be done."""
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 @contextlib.contextmanager
 def swept(folder: Path) -> Iterator[None]:
     """Does away with the halves of files that killed processes have left in a folder: after the
     block, unless that fails, those that nobody has written to during it."""
-    before = {part: stamp(part) for part in folder.glob(_PART.format(32 * "[0-9a-f]"))}
+    before = {part: stamp(part) for part in parts(folder)}
     yield
     for part, then in before.items():
         if stamp(part) == then:
-            with contextlib.suppress(OSError):
-                part.unlink()
+            discard(part)
 
 
 @contextlib.contextmanager
@@ -107,7 +126,7 @@ def replacing(path: Path) -> Iterator[Path]:
       OutputError: the folder cannot be written or is full; the block's own OSErrors, too.
     """
     path = path.resolve()  # so that a link stays one
-    part = path.with_name(_PART.format(uuid.uuid4().hex))
+    part = part_beside(path)
     try:
         try:
             yield part
@@ -116,6 +135,24 @@ def replacing(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def away(path: Path) -> Iterator[None]:
+    """What is at `path`, if anything, is not there during the block nor after it; where the block
+    fails, it is there again. An OSError is that it cannot be moved."""
+    path = path.resolve()  # so that a link stays one
+    part = path.with_name(_PART.format(uuid.uuid4().hex))
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(part)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            part.rename(path)
+        raise
+    with contextlib.suppress(OSError):
+        part.unlink()
 
 
 def write(path: Path, data: bytes | str) -> None:

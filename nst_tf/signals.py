@@ -62,15 +62,18 @@ def stopping(end: Callable[[], None], begun: Callable[[], bool] = lambda: True) 
       end: called at the first, such as `StyleTransfer.stop`.
       begun: whether there is anything to save yet; where not, the first one interrupts.
     """
-    stop = Stop()
+    stop, graceful = Stop(), False
     terminals = [stream for stream in (1, 2) if _is_terminal(stream)]
 
     def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal graceful
         if number == _HANGUP:
             _silence(terminals)
-        again, stop.number = stop.number is not None, stop.number or number
-        if again or not begun():
+        stop.number = stop.number or number
+        # One that has interrupted and yet was swallowed, as by imports, counts for nothing.
+        if graceful or not begun():
             raise Signalled(number)
+        graceful = True
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         # Not by sys.stderr, which may be in the middle of writing.
         with contextlib.suppress(OSError):
@@ -90,18 +93,21 @@ def interrupting() -> contextlib.AbstractContextManager[Stop]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """A signal takes effect only after the block: for files that belong together."""
+    """A signal takes effect only after the block, however that ends: for files that belong
+    together."""
     came: list[int] = []
-    with _handled(lambda number, _frame: came.append(number), ENDING):
-        yield
-    if came:
-        signal.raise_signal(came[0])
+    try:
+        with _handled(lambda number, _frame: came.append(number), ENDING):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
 
 
 @contextlib.contextmanager
 def heeded() -> Iterator[None]:
-    """A signal interrupts the block and takes effect after it, also where an error was made of the
-    interrupt, or nothing: a module in the making does both."""
+    """A signal interrupts the block; where something in it swallowed that, or made another error of
+    it, as imports do, the signal is raised again at the block's end."""
     stop = Stop()
     try:
         with interrupting() as stop:

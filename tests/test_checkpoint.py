@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 from test_locks import held
 
-from nst_tf import assets
+from nst_tf import assets, files
 from nst_tf.apps.main import main
 from nst_tf.errors import FileError, Interrupted, SettingsError
 from nst_tf.network.weights import Weights
@@ -390,7 +390,7 @@ def test_no_damage_goes_unseen(aside):
             track = Track()
             try:
                 checkpoint_module._read(place, track)
-            except checkpoint_module._SpoiltError:
+            except checkpoint_module._IterationError:
                 seen += 1
                 continue
             assert track.history == sound.history and track.begun == sound.begun
@@ -402,9 +402,10 @@ def test_no_damage_goes_unseen(aside):
 
 def test_half_a_checkpoint_is_none(stylize, straight, aside):
     """What a process leaves that is killed while it writes: the next one does away with it."""
-    last = aside / places(aside)[-1]
-    shutil.copytree(last, aside / ".0123.part")
-    (aside / ".0123.part" / "descent.index").unlink()
+    last, half = aside / places(aside)[-1], files.part_beside(aside / "iteration-00000099")
+    shutil.copytree(last, half)
+    (half / "descent.index").unlink()
+    files.part_beside(aside / "run.json").write_text('{"nst_tf"')
     assert_same(stylize(checkpoint=aside).run(), straight())
     assert not list(aside.glob(".*"))
 

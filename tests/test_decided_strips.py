@@ -9,12 +9,13 @@ import pytest
 
 from nst_tf import assets
 from nst_tf.apps.main import main
-from nst_tf.errors import SettingsError
+from nst_tf.errors import CheckpointError, SettingsError
 from nst_tf.recipe import layers, presets
 from nst_tf.run import outlook
 from nst_tf.run.again import Manifest
 from nst_tf.run.memory import Need
 from nst_tf.run.outlook import Room
+from nst_tf.run.track import Track
 from nst_tf.run.transfer import StyleTransfer
 
 #: Adam and shallow layers compile soonest.
@@ -57,7 +58,7 @@ def test_it_is_decided_for_each_stage_and_said_again():
     assert [one.tile for one in decided] == [None, 256]
     again = outlook.decide(["off", 256], [small, large], Room(1 << 40, 0))
     assert [one.tile for one in again] == [None, 256]
-    with pytest.raises(SettingsError, match="of 1 stages, and the run has 2"):
+    with pytest.raises(SettingsError, match="tile is a list of 1, one a stage, and the run has 2"):
         outlook.decide(["off"], [small, large], within)
 
 
@@ -128,3 +129,22 @@ def test_a_run_goes_on_with_the_strips_that_it_began_with(
     (tmp_path / "stopped" / "run.json").write_text('{"tile": ["x"]}')
     with pytest.raises(SettingsError, match="is of another run"):
         run("stopped")
+
+
+def test_a_folder_of_another_run_has_no_say(tmp_path, little, tiny_weights, scene, painting):
+    """What was put aside as a whole, at a size that memory was enough for, is another run's at one
+    that takes strips: it is refused as that, on which a grid begins anew."""
+
+    def run(**options):
+        options = {"weights": tiny_weights, **OPTIONS, **options}
+        return StyleTransfer(scene, painting, **options)
+
+    small = run(tile="off", checkpoint=tmp_path)
+    with small.checkpoint.open(Track()):
+        pass
+    large = run(size=256)
+    need = large._course.need(large.stages[0])
+    assert need.bytes(16) < need.bytes()
+    little.setattr(outlook, "room", lambda *_, **__: Room(need.bytes(16), 0))
+    with pytest.raises(CheckpointError, match="is of another run: size was 32, is 256"):
+        run(size=256, checkpoint=tmp_path)

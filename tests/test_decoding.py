@@ -163,6 +163,15 @@ def test_files_that_are_none_are_named_by_their_places(photo):
     assert decoding.squares(tf.zeros([0], tf.string), 16).shape == (0, 16, 16, 3)
 
 
+def test_files_of_too_many_pixels_together_are_refused(photo, monkeypatch):
+    monkeypatch.setattr(decoding, "MOST_TOGETHER", 5000)
+    file = encoded(photo.resize((60, 50)))
+    assert decoding.squares(tf.constant([file]), 32).shape == (1, 32, 32, 3)
+    said = "files have at most 5000 pixels together: send fewer at a time; these have 6000"
+    with pytest.raises(PictureError, match=said):
+        decoding.squares(tf.constant([file, file]), 32)
+
+
 def test_pairs_of_batches():
     two, wide = tf.zeros([2, 8, 8, 3]), tf.zeros([2, 8, 9, 3])
     assert checks.paired(two, wide, same_size=False) is two

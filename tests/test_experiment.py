@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_tf import assets, page
+from nst_tf import assets, locks, page
 from nst_tf.apps.main import main
-from nst_tf.errors import FileError, PictureError
-from nst_tf.experiments import report
+from nst_tf.errors import FileError, OutputError, PictureError
+from nst_tf.experiments import feature_maps, report
+from nst_tf.experiments.classical import Classical
 from nst_tf.experiments.grid import Folder
 from nst_tf.experiments.plan import Inputs
 from nst_tf.experiments.sweeps import SWEEPS
 from nst_tf.pictures import images
 from nst_tf.run import jobs
-from nst_tf.run.jobs import Jobs
+from nst_tf.run.jobs import Jobs, Worker
 from nst_tf.run.workshop import Workshop
 from nst_tf.watch.progress_bar import JobsBar
 
@@ -190,6 +191,21 @@ def test_a_page_of_no_results(tmp_path, name):
     assert f"{len(plan.cells)} of {len(plan.cells)} runs are not done yet." in html.words
     assert (tmp_path / "results.csv").read_text().startswith("run,")
     assert json.loads((tmp_path / "run.json").read_text())["runs"] == {}
+
+
+@pytest.mark.parametrize("name", ["ratio", "feature-maps", "classical"])
+def test_the_folder_is_ones_own_until_all_is_written(tmp_path, monkeypatch, name):
+    def write(*_, **__):
+        with pytest.raises(OutputError, match="in use"):
+            locks.check(tmp_path)
+        return "written"
+
+    monkeypatch.setattr(report, "write", write)
+    monkeypatch.setattr(feature_maps, "run", write)
+    monkeypatch.setattr(Classical, "write", write)
+    monkeypatch.setattr(Worker, "run", lambda self, work: {})
+    assert experiment(name, *PICTURES, *SMALL, f"--out={tmp_path}") == 0
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from nst_tf.run.job import Job
 from nst_tf.run.jobs import Jobs
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
+from nst_tf.watch.progress_bar import JobsBar
 
 SMALL = ["--size=32", "--iterations=3", "--weights=mini", "--optimizer=adam", "--quiet"]
 SMALL += ["--preset=gatys2016", "--content_layers=conv2_1", "--style_layers=conv1_1"]
@@ -246,16 +247,19 @@ def test_a_classical_picture_is_kept_as_well(tmp_path, refuge, monkeypatch, caps
     assert f"kept as {picture}" in capsys.readouterr().err and not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("keep_going", [False, True])
-def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch, keep_going):
-    """And no other is made, for which there would be as little room."""
+def job(out: Path) -> Job:
     settings = presets.settings(
         "gatys2016", size=32, iterations=2, optimizer="adam",
         content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0},
     )  # fmt: skip
+    return Job(out.stem, settings, str(assets.SCENE), (str(assets.PAINTING),), "mini", out)
+
+
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch, keep_going):
+    """And no other is made, for which there would be as little room."""
     out = tmp_path / "grid" / "one.png"
-    job = Job("one", settings, str(assets.SCENE), (str(assets.PAINTING),), "mini", out)
-    jobs = [replace(job, name=name, output=out.with_stem(name)) for name in ("one", "two")]
+    jobs = [job(out), job(out.with_stem("two"))]
     how: Any = {"keep_going": keep_going, "workshop": Workshop()}
     with monkeypatch.context() as patch, pytest.raises(OutputError) as caught:
         patch.setattr(os, "fsync", Full(out.parent, 1, True))
@@ -267,6 +271,23 @@ def test_a_picture_of_a_grid_is_kept_as_well(tmp_path, refuge, monkeypatch, keep
     with monkeypatch.context() as patch, pytest.raises(OutputError, match="free there: make room"):
         patch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(1, 1, 1))
         Jobs([replace(jobs[0], output=out.with_stem("three"))], **how).run()
+
+
+def test_a_picture_in_whose_midst_a_grid_was_stopped_is_kept_as_well(tmp_path, refuge, monkeypatch):
+    class Stopping(JobsBar):
+        def update(self, name: str, done: int, loss: float | None) -> None:
+            if done == 2:
+                jobs.stop()
+
+    one = job(tmp_path / "grid" / "one.png")
+    one = replace(one, settings=one.settings.replace(iterations=9))
+    monkeypatch.setattr(os, "fsync", Full(one.output.parent, 1, True))
+    with Stopping([one], shown=False) as bar:
+        jobs = Jobs([one], observer=bar)
+        with pytest.raises(OutputError) as caught:
+            jobs.run()
+    kept(refuge, f"{caught.value}\n", "one.png")
+    assert list(one.aside.iterdir())
 
 
 @pytest.mark.filterwarnings("always:.*was written by another")

@@ -60,18 +60,26 @@ def test_a_block_that_fails_leaves_the_old_file_and_its_own_error(tmp_path):
 
 
 def test_halves_of_files_are_swept_away(tmp_path):
-    """Of processes that are no more: what somebody writes to meanwhile is left alone."""
+    """Of processes that are no more: what somebody writes to meanwhile is left alone, and what
+    others have named."""
     names = [f".{number:032x}.part" for number in (1, 2)] + [".notes.part", ".2.part", "a.part"]
     for name in names:
         (tmp_path / name).write_text("half")
+    folder, kept = files.part_beside(tmp_path / "made"), tmp_path / "kept"
+    for below in (folder, kept):
+        below.mkdir()
+        (below / "half").touch()
+    link = files.part_beside(folder)
+    link.symlink_to(kept)
     with pytest.raises(KeyError), files.swept(tmp_path):
         raise KeyError
-    assert len(list(tmp_path.iterdir())) == len(names)
+    assert len(list(tmp_path.iterdir())) == len(names) + 3
     with files.swept(tmp_path):
         os.utime(tmp_path / names[1], ns=(0, 0))
         with files.replacing(tmp_path / "b") as part:
             part.write_text("whole")
-    assert {path.name for path in tmp_path.iterdir()} == {*names[1:], "b"}
+    assert {path.name for path in tmp_path.iterdir()} == {*names[1:], "b", "kept"}
+    assert (kept / "half").exists()
 
 
 def test_a_link_stays_a_link(tmp_path):
@@ -79,6 +87,21 @@ def test_a_link_stays_a_link(tmp_path):
     link.symlink_to(target)
     files.write(link, "text")
     assert link.is_symlink() and target.read_text() == "text"
+
+
+def test_what_is_away_is_back_where_the_block_fails(tmp_path):
+    link, target = tmp_path / "link", tmp_path / "target"
+    link.symlink_to(target)
+    target.write_text("text")
+    for path in (link, target):
+        with pytest.raises(KeyError), files.away(path):
+            assert not target.exists()
+            raise KeyError
+        assert target.read_text() == "text"
+    for _ in range(2):
+        with files.away(link):
+            assert not target.exists()
+        assert list(tmp_path.iterdir()) == [link] and link.is_symlink()
 
 
 def test_where_no_file_can_be(tmp_path, monkeypatch):

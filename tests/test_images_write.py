@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 
 from nst_tf.errors import PictureError
 from nst_tf.pictures import images
+from nst_tf.run import output
 
 PICTURE = np.random.default_rng(0).random((6, 9, 3), np.float32)
 SUFFIXES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "PNG"]
@@ -147,8 +148,18 @@ def test_targets_that_cannot_be(tmp_path, monkeypatch):
     refused(tmp_path / "b.png", "no permission")
 
 
-def test_larger_than_the_format_holds(tmp_path):
-    wide = np.zeros((1, 16400, 3), np.float32)
-    with pytest.raises(PictureError, match=r"cannot write .*a\.webp as WEBP"):
-        images.save(wide, tmp_path / "a.webp")
+@pytest.mark.parametrize(("kind", "longest"), [("webp", 16383), ("jpg", 65500)])
+def test_larger_than_the_format_holds(tmp_path, kind, longest):
+    """As Pillow finds, and before there is a picture."""
+    path = tmp_path / f"a.{kind}"
+    Image.new("RGB", (longest, 1)).save(io.BytesIO(), images.FORMATS[path.suffix][0])
+    with pytest.raises((OSError, ValueError)):
+        Image.new("RGB", (longest + 1, 1)).save(io.BytesIO(), images.FORMATS[path.suffix][0])
+    output.Output(path, (1, longest))
+    said = f"{path.name}: [A-Z]+ holds {longest} pixels a side, and the picture has 1x{longest + 1}"
+    with pytest.raises(PictureError, match=said):
+        output.Output(path, (longest + 1, 1))
+    with pytest.raises(PictureError, match=r"cannot write .*: use \.png or \.tif"):
+        images.save(np.zeros((1, longest + 1, 3), np.float32), path)
     assert not list(tmp_path.iterdir())
+    output.Output(path.with_suffix(".png"), (1, longest + 1))

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import nst_tf.keras
-from nst_tf import registration
+from nst_tf import errors, registration
 
 HOST = """
 import logging, random, sys, warnings
@@ -123,6 +123,14 @@ def test_every_class_of_ours_is_registered():
         if name.startswith("nst_tf>")
     }
     assert ours == registration.CLASSES
+
+
+def test_every_error_that_users_meet_is_found_at_the_top():
+    made = {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    ours = {name for name, value in made.items() if issubclass(value, BaseException)}
+    assert {"NSTError", "OutputError", "CheckpointError", "DamagedCheckpointError"} < ours
+    assert ours <= set(nst_tf.__all__)
+    assert all(getattr(nst_tf, name) is getattr(errors, name) for name in ours)
 
 
 NAMES = """

@@ -252,13 +252,13 @@ def test_what_was_put_aside_of_a_run_that_is_done_goes(three, make, tmp_path, mo
     made, wanted = three
     with monkeypatch.context() as patch:
         patch.setattr(job_module.checkpoint, "forget", lambda folder: None)
-        make(made, tmp_path).run()
-    assert len(list(tmp_path.glob(".*.aside/iteration-*"))) == 3
+        make(made, tmp_path, engine=Engine(checkpoint_every=0)).run()
+    assert len(list(tmp_path.glob(".*.aside/iteration-*"))) == 3 * 2
     removed, remove = [], shutil.rmtree
 
     def killing(path, **options):
         removed.append(path)
-        if len(removed) == 2:
+        if len(removed) == 3:
             raise KilledError
         remove(path, **options)
 
@@ -268,6 +268,16 @@ def test_what_was_put_aside_of_a_run_that_is_done_goes(three, make, tmp_path, mo
     (tmp_path / "beta-100.png").unlink()  # which needs to be made again, beside half of it
     make(made, tmp_path).run()
     assert_done(tmp_path, wanted)
+
+
+def test_of_a_run_that_is_done_nothing_is_put_aside(three, make, tmp_path, monkeypatch):
+    """It would go at once; half a gigabyte, for a large picture."""
+    made, wanted = three
+    kept = []
+    monkeypatch.setattr(job_module.checkpoint, "_write", lambda place, _: kept.append(place))
+    make(made, tmp_path).run()
+    assert_done(tmp_path, wanted)
+    assert not kept
 
 
 def test_what_has_to_see_all_of_a_run_begins_anew(three, make, tmp_path, monkeypatch):
@@ -500,8 +510,8 @@ def test_what_all_may_take_is_shared(plan, make, tmp_path, workers):
     jobs = make(
         plan(values=("1", "2")), tmp_path, engine=Engine(max_memory="4MiB"), workers=workers
     )
-    said = "4MiB" if workers == 1 else "2 MiB"
-    with pytest.raises(SettingsError, match=f"max_memory is {said}: no size fits"):
+    said = "max_memory is 4MiB" if workers == 1 else "each of 2 workers may take 2 MiB"
+    with pytest.raises(SettingsError, match=f"and {said}: no size fits"):
         jobs.run()
 
 

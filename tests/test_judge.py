@@ -8,11 +8,12 @@ import subprocess
 import numpy as np
 import pytest
 
-from nst_tf import assets
+from nst_tf import assets, locks
 from nst_tf.apps import command
 from nst_tf.apps.main import main
 from nst_tf.classical import methods as classical
-from nst_tf.errors import NSTError, SettingsError
+from nst_tf.errors import NSTError, OutputError, SettingsError
+from nst_tf.judge import report
 from nst_tf.judge.measures import OTHERS, Judge, style_measures
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images
@@ -124,7 +125,15 @@ def test_the_page_shows_them(out):
     assert page.index("<table") < page.index("<img")
 
 
-def test_it_goes_on_where_it_was(out, judges, capsys):
+def test_it_goes_on_where_it_was(out, judges, capsys, monkeypatch):
+    write = report.write
+
+    def alone(*arguments):
+        with pytest.raises(OutputError, match="in use"):  # until all is written
+            locks.check(out)
+        return write(*arguments)
+
+    monkeypatch.setattr(report, "write", alone)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*--*")}
     assert judge(*PROTOCOL, judges, f"--out={out}") == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*--*")} == before

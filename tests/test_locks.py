@@ -71,6 +71,7 @@ def test_it_is_found_out_before_anything_is_begun(tmp_path, capsys):
         lines = [
             ["stylize", *pair, f"--output={tmp_path}/out.png", f"--checkpoint={aside}"],
             ["experiment", "ratio", *pair, f"--out={aside}"],
+            ["judge", "--protocol=small", "--methods=reinhard", f"--out={aside}"],
         ]
         for line in lines:
             assert main(line) == 2
@@ -182,12 +183,18 @@ def state(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_where_one_cannot_be_written_both_stay_what_they_were(tmp_path, monkeypatch, number):
-    """The picture, the manifest, the old manifest that goes."""
+    """The manifest, the picture, the old manifest that goes, the picture's place."""
     path, picture = tmp_path / "out.png", np.zeros((8, 8, 3), np.float32)
     output.save(picture, {"level": 0}, path)
-    before, fsync, unlink, count = state(tmp_path), os.fsync, Path.unlink, [0]
+    before, fsync, rename, replace, count = (
+        state(tmp_path),
+        os.fsync,
+        Path.rename,
+        Path.replace,
+        [0],
+    )
 
     def full(*arguments: object) -> None:
         count[0] += 1
@@ -195,16 +202,33 @@ def test_where_one_cannot_be_written_both_stay_what_they_were(tmp_path, monkeypa
             raise OSError(28, "No space left on device")
         fsync(*arguments)
 
-    def kept(self: Path, missing_ok: bool = False) -> None:
+    def kept(self: Path, target: Path) -> Path:
         if number == 3 and self.suffix == ".json":
             raise PermissionError(13, "Permission denied")
-        unlink(self, missing_ok=missing_ok)
+        return rename(self, target)
+
+    def taken(self: Path, target: Path) -> Path:
+        if number == 4 and target == path:
+            raise PermissionError(1, "Permission denied")  # as where another's file is, in /tmp
+        return replace(self, target)
 
     monkeypatch.setattr(os, "fsync", full)
-    monkeypatch.setattr(Path, "unlink", kept)
+    monkeypatch.setattr(Path, "rename", kept)
+    monkeypatch.setattr(Path, "replace", taken)
     with pytest.raises(FileError, match=r"cannot write .*(No space left|Permission denied)"):
         output.save(1 + picture, {"level": 1}, path)
     assert state(tmp_path) == before
+
+
+def test_a_manifest_that_is_a_link_stays_one(tmp_path):
+    path, there = tmp_path / "out.png", tmp_path / "there.json"
+    path.with_suffix(".json").symlink_to(there)
+    for level in (0, 1):
+        output.save(np.full((8, 8, 3), level, np.float32), {"level": level}, path)
+        assert path.with_suffix(".json").is_symlink()
+        assert json.loads(there.read_text()) == {"level": level}
+    output.Output(path, (8, 8)).begin()
+    assert path.with_suffix(".json").is_symlink() and not there.exists()
 
 
 @pytest.mark.parametrize("moment", ["before", "between", "after"])

@@ -61,11 +61,20 @@ def test_other_work_has_no_settings():
 
 
 def test_what_is_added_is_added_to_ones_own(tmp_path):
-    """Another run's result may have come in its place."""
-    path, mine, other = tmp_path / "a.png", np.zeros((4, 4, 3)), np.ones((4, 4, 3))
-    for picture in (mine, other):
-        told = {"result_sha256": record.pixels_sha256(picture)}
-        output.save(picture, told, path)
-        record.add(path, mine, {"proof": "of mine"})
-        added = json.loads(path.with_suffix(".json").read_text())
-        assert added == (told | {"proof": "of mine"} if picture is mine else told)
+    path, mine = tmp_path / "a.png", np.zeros((4, 4, 3))
+    told = {"result_sha256": record.pixels_sha256(mine)}
+    output.save(mine, told, path)
+    record.add(path, mine, {"proof": "of mine"})
+    assert json.loads(path.with_suffix(".json").read_text()) == told | {"proof": "of mine"}
+
+
+@pytest.mark.parametrize(
+    "told", [{"result_sha256": record.pixels_sha256(np.ones((4, 4, 3)))}, {"other": "program"}, [1]]
+)
+def test_nothing_is_added_to_anothers(tmp_path, told):
+    """Another run's result, or another program's file, may have come in its place."""
+    beside = tmp_path / "a.json"
+    beside.write_text(json.dumps(told))
+    with pytest.warns(UserWarning, match=r"a\.json is another's by now: proof not added"):
+        record.add(tmp_path / "a.png", np.zeros((4, 4, 3)), {"proof": "of mine"})
+    assert json.loads(beside.read_text()) == told

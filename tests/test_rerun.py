@@ -363,9 +363,9 @@ def test_what_is_no_ordinary_file_is_not_opened(manifest, inputs):
             found.files()
 
 
-def test_what_is_no_manifest_is_refused_by_name(manifest, tmp_path):
+def test_what_is_no_manifest_is_refused_by_name(manifest, tmp_path, capsys):
     told = json.loads(manifest.read_text())
-    odd = [None, 0, -1, 1e99, True, "\x1b[2J", [], [1], {}, {"path": 1}, {"height": "3"}]
+    odd = [None, 0, -1, 1e99, True, "\x1b[2J", [], [1], {}, {"path": 1}, {"height": "3"}, 10**320]
     texts = ["", "[]", "null", "{", "[" * 100_000, '{"image": 1}', "\xff", "NaN"]
     texts += [json.dumps({**told, name: value}) for name in told for value in odd]
     texts += [json.dumps({key: told[key] for key in told if key != name}) for name in told]
@@ -388,5 +388,8 @@ def test_what_is_no_manifest_is_refused_by_name(manifest, tmp_path):
             refusals += 1
             assert str(error).isprintable()
             assert isinstance(error, (FileError, SettingsError))
+    path.write_text(json.dumps({**told, "image": {"height": 10**320, "width": 32}}))
+    assert main(["rerun", str(path)]) == 2
+    assert f"{path} is not the .json that nst-tf stylize wrote" in capsys.readouterr().err
     assert refusals > len(texts) / 2
     assert len(texts) > 400

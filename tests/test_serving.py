@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from nst_tf.apps.main import main
 from nst_tf.errors import ExportError
-from nst_tf.export import saved_model, serving
+from nst_tf.export import card, saved_model, serving
 from nst_tf.recipe import presets
 
 pytest.importorskip("tensorflow_serving")
@@ -58,11 +58,17 @@ def test_the_models_configuration(exported):
 
 
 def test_batches_are_padded_up_to_the_largest(exported):
-    text = (exported.parent / serving.FOLDER / "batching.config").read_text()
+    """Of pictures of the one size, which the model takes so many of, whoever sent them."""
+    text, told = (
+        (exported.parent / serving.FOLDER / "batching.config").read_text(),
+        card.read(exported),
+    )
     sizes = [int(size) for size in re.findall(r"allowed_batch_sizes: (\d+)", text)]
     largest = int(re.search(r"max_batch_size \{ value: (\d+) \}", text)[1])
     assert sizes == sorted(sizes) and sizes[-1] == largest == 8
-    text = serving._configuration("tiny", 1, True, 3.9)["batching.config"]  # of as many pictures
+    assert sizes[-1] * told["size"] ** 2 <= told["most_pixels"] and str(told["most_pixels"]) in text
+    told |= {"most_pixels": 4 * told["size"] ** 2 - 1}
+    text = serving._configuration("tiny", 1, True, told)["batching.config"]
     assert re.findall(r"allowed_batch_sizes: (\d+)", text) == ["1", "2"]
     assert "max_batch_size { value: 2 }" in text
 

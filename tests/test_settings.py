@@ -121,6 +121,8 @@ def test_snapshots_due():
         ({"size": 0}, "size is 0: use a whole number of at least 1"),
         ({"size": 2.5}, "size is 2.5"),
         ({"evaluations": -1}, "evaluations is -1"),
+        ({"evaluations": 10**320}, r"evaluations is 2\*\*63 or more: use a smaller whole number"),
+        ({"snapshots": (10**5000,)}, r"snapshots.* is 2\*\*63 or more"),
         ({"iterations": None, "evaluations": None}, "set iterations or evaluations"),
         ({"content_weight": -1}, "content_weight is -1: use a finite number of at least 0"),
         ({"style_weight": float("nan")}, "style_weight is nan"),

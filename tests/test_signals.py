@@ -73,6 +73,35 @@ def test_with_nothing_to_save_the_first_interrupts(number):
     assert begun == [1, 2]
 
 
+def test_one_that_was_swallowed_before_the_beginning_is_no_first_one(number, capfd):
+    begun, ended = [], []
+    with (
+        pytest.raises(signals.Signalled),
+        signals.stopping(lambda: ended.append(1), lambda: bool(begun)),
+    ):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        assert not ended
+        begun.append(1)
+        signal.raise_signal(number)  # it lets what is at work come to its end
+        assert ended == [1]
+        signal.raise_signal(number)
+    assert capfd.readouterr().err.count("stopping after this step") == 1
+
+
+def test_what_belongs_together_and_fails_loses_no_signal(number, capfd):
+    ended = []
+    with (
+        signals.stopping(lambda: ended.append(1)),
+        pytest.raises(OSError, match="full"),
+        signals.deferred(),
+    ):
+        signal.raise_signal(number)
+        assert not ended
+        raise OSError("full")
+    assert ended == [1]
+
+
 def test_what_belongs_together_is_done_together(number):
     done = []
     with pytest.raises(signals.Signalled), signals.stopping(pytest.fail, lambda: False):

@@ -13,7 +13,7 @@ from nst_tf.errors import DivergenceError, Interrupted, SettingsError
 from nst_tf.losses.objective import Evaluation
 from nst_tf.pictures import images
 from nst_tf.recipe import presets
-from nst_tf.run import schedule
+from nst_tf.run import inputs, schedule
 from nst_tf.run.descent import Limits
 from nst_tf.run.schedule import Stage
 from nst_tf.run.transfer import StyleTransfer
@@ -68,6 +68,15 @@ def test_paths_images_arrays_and_tensors_are_all_the_same(stylize, tiny_weights)
     results = [stylize(form, assets.PAINTING, evaluations=4).run() for form in forms]
     for result in results[1:]:
         np.testing.assert_allclose(result.array, results[0].array, atol=1e-4)
+
+
+def test_pictures_that_are_read_are_not_read_again(tiny_weights):
+    settings, options = presets.settings("gatys2016", size=48), {"weights": tiny_weights}
+    read = inputs.load(settings, assets.SCENE, assets.PAINTING)
+    run = StyleTransfer(assets.SCENE, assets.PAINTING, settings=settings, inputs=read, **options)
+    assert run.content is read.content and run.styles is read.styles
+    other = StyleTransfer(assets.SCENE, assets.PAINTING, settings=settings, **options)
+    assert run.identity == other.identity
 
 
 def test_a_failed_step_halves_the_learning_rate_that_is_told(stylize, workshop):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from nst_tf import files, locks, signals
 from nst_tf.apps import command, run_flags
-from nst_tf.experiments.plan import Inputs
+from nst_tf.experiments.plan import Inputs, Plan
 from nst_tf.experiments.sweeps import SWEEPS
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import images, masks
@@ -104,8 +105,20 @@ def main(argv: list[str]) -> int:
     source = weights_module.at_once(source)
     folder = Path(values.out)
     files.make_folder(folder)
-    locks.check(folder)
+    with locks.alone(folder):
+        return _experiment(values, inputs, plan, name, source, folder, tile)
 
+
+def _experiment(
+    values: flags.FlagValues,
+    inputs: Inputs,
+    plan: Plan | None,
+    name: str,
+    source: Any,
+    folder: Path,
+    tile: int | str,
+) -> int:
+    """Makes what an experiment consists of, as far as it is not there, and its page."""
     command.import_tensorflow()
     run_flags.determine(values)
     from nst_tf import page
@@ -139,7 +152,7 @@ def main(argv: list[str]) -> int:
     print(f"engine: {engine} in {dtype}; others: --engine, --dtype", flush=True)
     with JobsBar(jobs, shown=not values.quiet) as bar:
         how = Engine(tile, engine, dtype, values.checkpoint_every, values.max_memory)
-        running = Jobs(jobs, how, values.workers, bar)
+        running = Jobs(jobs, how, values.workers, bar, held=folder)
         with signals.stopping(running.stop) as stop:
             manifests = running.run()
     print(write(manifests))

@@ -1,4 +1,4 @@
-"""`nst-tf export`: the feature model as a SavedModel."""
+"""`nst-tf export`: the feature model, or a stylizer, as a SavedModel."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ nst-tf export --out=saved_models/NAME [flags]
 
 Writes the feature model as a SavedModel, into the folder of the next free version: NAME/1, NAME/2,
 ... TF Serving finds it there; NAME/serving/ gets its configuration and a compose.yaml that starts
-it. Nothing that exists is overwritten.
+it. Nothing that exists is overwritten. With --stylizer it is that of nst-tf train in place of the
+feature model: photos in, pictures out.
 
     nst-tf export --out=saved_models/vgg19 --weights=imagenet
     nst-tf verify-export saved_models/vgg19 --weights=imagenet
+    nst-tf export --out=saved_models/starry --stylizer=trained/stylizer.keras --tflite
 """
+
+#: What has a meaning for a stylizer, which brings its own of all else.
+_OF_STYLIZERS = ("stylizer", "out", "o", "size", "most_pixels", "tflite")
 
 
 def define_flags() -> flags.FlagValues:
@@ -29,6 +34,7 @@ def define_flags() -> flags.FlagValues:
     text = partial(flags.DEFINE_string, flag_values=values)
     one_of = partial(flags.DEFINE_enum, flag_values=values)
     text("out", None, "The model's folder, such as saved_models/vgg19.", short_name="o")
+    text("stylizer", None, "The network of nst-tf train, such as trained/stylizer.keras.")
     one_of(
         "what", "all", ["features", "style", "all"], "Feature maps, statistics and losses, or both."
     )
@@ -50,8 +56,8 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "most_pixels",
         2**24,
-        "Of all pictures of a request that the network sees; what has more, or is a file whose "
-        "header says so, is refused.",
+        "The most pixels that the network sees of one request: height times width, of all its "
+        "pictures together; more, also where a file's header promises it, is refused.",
         flag_values=values,
     )
     one_of(
@@ -63,7 +69,8 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_boolean(
         "tflite",
         False,
-        "Also write NAME/VERSION/tflite/float32.tflite and float16.tflite.",
+        "Also write NAME/VERSION/tflite/float32.tflite and float16.tflite; of a stylizer "
+        "float16.tflite and int8.tflite.",
         flag_values=values,
     )
     return values
@@ -75,6 +82,8 @@ def main(argv: list[str]) -> int:
     command.parse(values, USAGE, argv, required=0, most=0)
     if not values.out:
         raise command.UsageError("name the model's folder: --out=saved_models/NAME")
+    if values.stylizer:
+        return _export_stylizer(values)
     settings = presets.settings(values.preset)
     chosen = run_flags.changes(values, values.preset)
     settings = settings.replace(**{name: chosen[name] for name in chosen if "layers" in name})
@@ -100,6 +109,32 @@ def main(argv: list[str]) -> int:
         with_tflite=values.tflite,
         most_pixels=values.most_pixels,
     )
+    return _told(version)
+
+
+def _export_stylizer(values: flags.FlagValues) -> int:
+    command.refuse_others(values, _OF_STYLIZERS, "--stylizer")
+
+    command.import_tensorflow()
+    from nst_tf.export import serving
+    from nst_tf.stylizer import shipping
+
+    serving.check_name(Path(values.out))
+    version = shipping.export(
+        values.out,
+        values.stylizer,
+        size=values.size,
+        warmup=serving.can_write_warmup(),
+        with_tflite=values.tflite,
+        most_pixels=values.most_pixels,
+    )
+    return _told(version)
+
+
+def _told(version: Path) -> int:
+    """Writes a server's configuration, and prints what was written."""
+    from nst_tf.export import serving
+
     print(version)
     if not serving.can_write_warmup():
         print("no warm-up requests for TF Serving: they need pip install 'nst_tf[serve]'")

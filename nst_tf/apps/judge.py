@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from nst_tf import files, signals
+from nst_tf import files, locks, signals
 from nst_tf.apps import command, run_flags
 from nst_tf.errors import NSTError
 from nst_tf.judge import protocol as protocols
@@ -150,7 +150,9 @@ def _pictures(values: flags.FlagValues, arguments: Sequence[str]) -> int:
     methods += [Method(result, results=Path(result)) for result in dict.fromkeys(results)]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(values.out or folder)
-        return _judge(values, Comparison(protocol, methods, out, _judges(values)), {})
+        files.make_folder(out)
+        with locks.alone(out):
+            return _judge(values, Comparison(protocol, methods, out, _judges(values)), {})
 
 
 def _protocol(values: flags.FlagValues) -> int:
@@ -161,7 +163,19 @@ def _protocol(values: flags.FlagValues) -> int:
     results = [_named(part) for part in values.results]
     tile = run_flags.tile(values)
     run_flags.check_max_memory(values)
-    files.make_folder(Path(values.out))
+    out = Path(values.out)
+    files.make_folder(out)
+    with locks.alone(out):
+        return _compare(values, protocol, results, tile)
+
+
+def _compare(
+    values: flags.FlagValues,
+    protocol: Protocol,
+    results: Sequence[tuple[str, str]],
+    tile: int | str,
+) -> int:
+    """Compares methods under a protocol."""
     command.import_tensorflow()
     run_flags.determine(values)
     from nst_tf.judge import methods as methods_module

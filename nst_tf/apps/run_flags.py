@@ -88,19 +88,20 @@ def define_engine(values: flags.FlagValues) -> None:
 
 
 def define_max_memory(values: flags.FlagValues) -> None:
-    """Defines --max_memory, for `check_max_memory`."""
+    """Defines --max_memory, for `check_max_memory`; after --workers, where a command has these."""
+    who = "the process" if "workers" not in values else "the process, or all --workers together,"
     flags.DEFINE_string(
         "max_memory",
         None,
-        "What the process may take of memory, such as 6GiB, or --workers between them; without it, "
-        "four fifths of what is at hand. A picture that takes more is measured strip by strip "
-        "(--tile=auto) or refused.",
+        f"What {who} may take of memory, such as 6GiB; without it, four fifths of what is at hand. "
+        "A picture that takes more is measured strip by strip (--tile=auto) or refused.",
         flag_values=values,
     )
 
 
 def check_max_memory(values: flags.FlagValues) -> None:
-    """Raises SettingsError where --max_memory is none: before any work is done."""
+    """Raises SettingsError where --max_memory is no amount of memory, such as 6GiB: before any
+    work is done."""
     if values.max_memory is not None:
         outlook.parse(values.max_memory)
 

@@ -169,7 +169,7 @@ def main(argv: list[str]) -> int:
     run = how(
         settings=settings,
         weights=network,
-        read=read,
+        inputs=read,
         callbacks=() if values.dry_run else watchers(),
         tile=tile,
         checkpoint=None if values.dry_run else values.checkpoint,
@@ -327,7 +327,8 @@ def _check_targets(values: flags.FlagValues, settings: Settings, inputs: list[st
         targets.append(Path(values.sheet))
     if values.checkpoint:
         files.check_folder(Path(values.checkpoint))
-        locks.check(Path(values.checkpoint))
+        if not values.dry_run:
+            locks.check(Path(values.checkpoint))
     elif values["checkpoint_every"].present:
         raise command.UsageError("--checkpoint_every is of a --checkpoint: name its folder")
     if values.film:

@@ -31,12 +31,22 @@ FILES = (
 )
 
 
-def write(version: Path, card: Mapping[str, Any]) -> None:
-    """Writes the card into a version: JSON for programs, README.md beside it for people."""
+#: What a card is of, in place of one of `servable.KINDS`, where a stylizer was exported.
+STYLIZER = "stylizer"
+
+
+def write(version: Path, card: Mapping[str, Any], markdown: str | None = None) -> None:
+    """Writes the card into a version: JSON for programs, README.md beside it for people.
+
+    Args:
+      version: its folder.
+      card: what is told.
+      markdown: for people; None for a feature model's.
+    """
     path = version / PATH
     path.parent.mkdir(exist_ok=True)
     files.write(path, json.dumps(card, indent=1))
-    files.write(path.with_name("README.md"), _markdown(card))
+    files.write(path.with_name("README.md"), _markdown(card) if markdown is None else markdown)
 
 
 def read(version: Path) -> dict[str, Any]:
@@ -47,10 +57,13 @@ def read(version: Path) -> dict[str, Any]:
     """
     try:
         card: dict[str, Any] = reading.read_json(version / PATH)
-        missing = {"what", "size", "settings", "layers", "weights", "signatures"} - card.keys()
+        of_features = set() if card.get("what") == STYLIZER else {"settings", "layers"}
+        missing = {"what", "size", "weights", "signatures"} | of_features
+        missing -= card.keys()
         if missing:
             raise ValueError(missing)
-        Settings(**card["settings"])
+        if of_features:
+            Settings(**card["settings"])
     except (FileError, ValueError, TypeError, AttributeError) as error:
         raise ExportError(
             f"{version} was not written by nst-tf export: no {PATH} that it can read"
@@ -68,13 +81,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "size": f"{card['size']} pixels, of `fixed` and of decoded files",
         "made by": f"nst_tf {card['nst_tf']}, TensorFlow {card['tensorflow']}",
     }
-    of_file, of_files = (card[f"most_pixels_of_files{of}"] for of in ("", "_together"))
-    lines = ["# A feature model of nst_tf", "", "| | |", "| --- | --- |"]
-    lines += [f"| {name} | {value} |" for name, value in facts.items()]
-    lines += ["", "| signature | inputs | largest relative error |", "| --- | --- | --- |"]
-    for name, inputs in card["signatures"].items():
-        error = f"{card['parity'][name]:.1e}" if name in card["parity"] else "not measured"
-        lines.append(f"| `{name}` | {', '.join(f'`{key}`' for key in inputs)} | {error} |")
+    lines = ["# A feature model of nst_tf", "", *tables(facts, card)]
     if "scales" in card:
         lines += ["", _run(card["settings"], card["scales"])]
     lines += [
@@ -85,16 +92,35 @@ def _markdown(card: Mapping[str, Any]) -> str:
         "",
         FILES,
         "",
+        limits(card),
+    ]
+    if "tflite" in card:
+        lines += ["", "## TFLite", "", *of_tflite(card["tflite"])]
+    return "\n".join(lines) + "\n"
+
+
+def tables(facts: Mapping[str, Any], card: Mapping[str, Any]) -> list[str]:
+    """Lines of Markdown: what is known, and each signature with its inputs and its error."""
+    lines = ["| | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in facts.items()]
+    lines += ["", "| signature | inputs | largest relative error |", "| --- | --- | --- |"]
+    for name, inputs in card["signatures"].items():
+        error = f"{card['parity'][name]:.1e}" if name in card["parity"] else "not measured"
+        lines.append(f"| `{name}` | {', '.join(f'`{key}`' for key in inputs)} | {error} |")
+    return lines
+
+
+def limits(card: Mapping[str, Any]) -> str:
+    """What is refused, and how."""
+    of_file, of_files = (card[f"most_pixels_of_files{of}"] for of in ("", "_together"))
+    return (
         f"Pictures are at least {card['least']} x {card['least']} pixels, and those of a request "
         f"have at most {card['most_pixels']:,} pixels together; files, before they are scaled, "
         f"{of_file:,} each and {of_files:,} together. What is no batch of pictures in [0, 1] is an "
         "error (InvalidArgument) that says so, and so is what has more pixels; of files that "
         "cannot be decoded, or promise more than one may, the error names the places in the batch: "
-        "an error, since a mask beside the outputs goes unseen by who does not ask for it.",
-    ]
-    if "tflite" in card:
-        lines += ["", "## TFLite", "", *_of_tflite(card["tflite"])]
-    return "\n".join(lines) + "\n"
+        "an error, since a mask beside the outputs goes unseen by who does not ask for it."
+    )
 
 
 def _run(settings: Mapping[str, Any], scales: list[int]) -> str:
@@ -116,7 +142,7 @@ def _run(settings: Mapping[str, Any], scales: list[int]) -> str:
     )
 
 
-def _of_tflite(told: Mapping[str, Any]) -> list[str]:
+def of_tflite(told: Mapping[str, Any]) -> list[str]:
     """Of the files' own errors, of signatures that are not in them, and of what they do not say."""
     precisions = list(told["parity"])
     files = " | ".join(f"`tflite/{precision}.tflite`" for precision in precisions)

@@ -33,6 +33,11 @@ def run(signatures: Mapping[str, Any], encoded: bytes) -> dict[str, Any]:
                 given[key] = tf.constant(files if spec.shape.rank else encoded)
             elif spec.dtype == tf.int32:
                 given[key] = tf.constant(2)
+            elif spec.shape.rank < 3:
+                # Numbers that go with pictures: one row for all, of such as 0.5 and 1.
+                count = spec.shape[-1] or 1
+                row = np.arange(1, count + 1, dtype=np.float32) / count
+                given[key] = np.broadcast_to(row, [1] * (spec.shape.rank - 1) + [count])
             elif spec.dtype == tf.uint8:
                 given[key] = whole
             elif spec.shape[1] is not None:
@@ -42,7 +47,9 @@ def run(signatures: Mapping[str, Any], encoded: bytes) -> dict[str, Any]:
             else:
                 given[key] = pictures
         for key, value in function(**given).items():
-            value = tf.io.decode_png(value) if value.dtype == tf.string else value
+            if value.dtype == tf.string:
+                pixels = [tf.io.decode_png(file) for file in tf.reshape(value, [-1])]
+                value = tf.stack(pixels) if value.shape.rank else pixels[0]
             outputs[f"{name}/{key}"] = value.numpy()
     return outputs
 

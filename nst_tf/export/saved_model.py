@@ -42,6 +42,34 @@ def build(
     return Servable(model, settings, size, layers, most_pixels)
 
 
+def check_warmup(warmup: bool) -> None:
+    """Whether warm-up requests that are wanted can be written.
+
+    Raises:
+      ExportError: they cannot.
+    """
+    if warmup and not serving.can_write_warmup():
+        raise ExportError(
+            "warm-up requests need tensorflow-serving-api: pip install 'nst_tf[serve]'"
+        )
+
+
+def check_pixels(size: int, most_pixels: int) -> None:
+    """Whether an export can have a size, and such a limit of a request's pixels.
+
+    Raises:
+      SettingsError: it cannot.
+    """
+    for name, count in (("size", size), ("most_pixels", most_pixels)):
+        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
+            raise SettingsError(f"{name} is {count!r}: use a number of pixels such as 256")
+    least = 2 * size * size  # it is tried with two pictures
+    if most_pixels < least:
+        raise SettingsError(
+            f"most_pixels is {most_pixels}: use {least} or more for a size of {size}"
+        )
+
+
 def _wanted(settings: Settings, what: str, layers: Sequence[str] | None) -> list[str]:
     """The layers that the network must have."""
     # Of feature maps alone, it ends at the deepest that is served.
@@ -93,10 +121,7 @@ def export(
         cannot have (`painter.check`).
     """
     out = Path(out)
-    if warmup and not serving.can_write_warmup():
-        raise ExportError(
-            "warm-up requests need tensorflow-serving-api: pip install 'nst_tf[serve]'"
-        )
+    check_warmup(warmup)
     choices.check("kind of export", what, KINDS)
     choices.check("dtype", dtype, DTYPES)
     if with_tflite and dtype != "float32":
@@ -107,14 +132,7 @@ def export(
     for field in ("optimizer", "style_loss", "init"):
         if not isinstance(getattr(settings, field), str):
             raise ExportError(f"{field} is an object of yours, which a card cannot tell: name one")
-    for name, count in (("size", size), ("most_pixels", most_pixels)):
-        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
-            raise SettingsError(f"{name} is {count!r}: use a number of pixels such as 256")
-    least = 2 * size * size  # it is tried with two pictures
-    if most_pixels < least:
-        raise SettingsError(
-            f"most_pixels is {most_pixels}: use {least} or more for a size of {size}"
-        )
+    check_pixels(size, most_pixels)
     layers = None if layers is None else layers_module.distinct(layers)
     if what != "features" and not (layers or settings.style_layers):
         raise SettingsError("no layer to serve Gram matrices of: name style layers, or layers")

@@ -33,9 +33,14 @@ _NO_BATCHING = """\
 """
 
 
-def _configuration(name: str, version: int, batching: bool, most: float) -> dict[str, str]:
-    """The files by name, for batches of `most` pictures. Their forms are those of TF Serving's
-    protocol buffers."""
+def _configuration(
+    name: str, version: int, batching: bool, told: Mapping[str, Any]
+) -> dict[str, str]:
+    """The files by name. Their forms are those of TF Serving's protocol buffers.
+
+    A server makes one batch of the requests of several clients, and the model's limit is of the
+    batch: none is larger than what the model takes of pictures of its one size.
+    """
     flags = [f"--model_config_file=/models/{name}/{FOLDER}/models.config"]
     flags.append("--allow_version_labels_for_unavailable_models=true")
     if batching:
@@ -44,7 +49,8 @@ def _configuration(name: str, version: int, batching: bool, most: float) -> dict
     flags.append(f"--monitoring_config_file=/models/{name}/{FOLDER}/monitoring.config")
     command = "\n".join(f"      - {flag}" for flag in flags)
     note = "" if batching else _NO_BATCHING
-    allowed = [size for size in _SIZES if size <= most]
+    pixels = told.get("most_pixels", math.inf)  # before 0.2.0 there was no limit
+    allowed = [size for size in _SIZES if size * told["size"] ** 2 <= pixels]
     sizes = "\n".join(f"allowed_batch_sizes: {size}" for size in allowed)
     return {
         "models.config": f"""\
@@ -63,8 +69,10 @@ model_config_list {{
         "batching.config": f"""\
 # For the signatures whose pictures have one size: fixed, image_bytes and image_bytes_grams. Others
 # fail where requests with pictures of different sizes, or files of image_bytes_whole, meet in one
-# batch. A file that is no picture fails all requests of its batch: the error names its place there,
-# and whose it was shows when each asks again on its own.
+# batch, or pictures that have more than the {pixels} pixels together that the model takes: where
+# pictures may have any size, serve without batching. A file that is no picture fails all requests
+# of its batch: the error names its place there, and whose it was shows when each asks again on its
+# own.
 max_batch_size {{ value: {allowed[-1]} }}
 batch_timeout_micros {{ value: 5000 }}
 max_enqueued_batches {{ value: 100 }}
@@ -112,11 +120,10 @@ def write_configuration(version: Path) -> list[Path]:
     model, name = version.parent, check_name(version.resolve().parent)
     told = card.read(version)
     batching = "stylize" not in told["signatures"]
-    most = told.get("most_pixels", math.inf) / told["size"] ** 2
     written = []
     try:
         (model / FOLDER).mkdir(exist_ok=True)
-        for file, text in _configuration(name, int(version.name), batching, most).items():
+        for file, text in _configuration(name, int(version.name), batching, told).items():
             path = model / FOLDER / file
             if not path.exists():  # people change them
                 files.write(path, text)
@@ -165,6 +172,8 @@ def _example(spec: tf.TensorSpec, picture: np.ndarray) -> Any:
         return [assets.SCENE.read_bytes()] if spec.shape.rank else assets.SCENE.read_bytes()
     if spec.dtype == tf.int32:
         return np.int32(1)
+    if spec.shape.rank < 3:  # numbers that go with the picture
+        return np.ones([1, *spec.shape[1:]], np.float32)
     if spec.dtype == tf.uint8:
         return (picture[np.newaxis] * 255).astype(np.uint8)
     if spec.shape[1] is not None:

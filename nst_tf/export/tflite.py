@@ -1,9 +1,11 @@
-"""A SavedModel's signatures for phones and small computers: TFLite, in float32 and float16.
+"""A SavedModel's signatures for phones and small computers: TFLite, in float32, float16 and int8.
 
 Each file has every signature that TFLite's own operations can compute, and the network's numbers
 once. In the float16 file these are half as large; it is computed in float32 where a processor
-knows nothing shorter. Pictures may be of any size, as in the SavedModel: an interpreter's signature
-runner takes the size of what it is given.
+knows nothing shorter. In the int8 file, a stylizer's, kernels are a quarter as large, and
+convolutions are of whole numbers, whose scale is found anew for every picture. Pictures may be of
+any size, as in the SavedModel: an interpreter's signature runner takes the size of what it is
+given.
 """
 
 from __future__ import annotations
@@ -25,12 +27,15 @@ FOLDER = "tflite"
 PRECISIONS = ("float32", "float16")
 
 
-def write(folder: Path, signatures: Mapping[str, Any]) -> dict[str, str]:
+def write(
+    folder: Path, signatures: Mapping[str, Any], precisions: Sequence[str] = PRECISIONS
+) -> dict[str, str]:
     """Writes the TFLite files of a SavedModel into its folder.
 
     Args:
       folder: of the version.
       signatures: its concrete functions by name.
+      precisions: a file for each, of `PRECISIONS` and `int8`.
 
     Returns:
       Why they are not in the files, of those that are not, by name.
@@ -46,26 +51,28 @@ def write(folder: Path, signatures: Mapping[str, Any]) -> dict[str, str]:
         else:
             able.append(name)
     try:
-        model = _convert(folder, able, "float32")
+        model = _convert(folder, able, precisions[0])
     except _ConversionError:
         # Which of them: their operations are told of all together.
         for name in tuple(able):
             try:
-                _convert(folder, [name], "float32")
+                _convert(folder, [name], precisions[0])
             except _ConversionError as error:
                 able.remove(name)
                 without[name] = str(error)
         if not able:
             raise ExportError(f"no signature can be converted to TFLite: {without}") from None
-        model = _convert(folder, able, "float32")
+        model = _convert(folder, able, precisions[0])
     (folder / FOLDER).mkdir()
-    path_of(folder, "float32").write_bytes(model)
-    path_of(folder, "float16").write_bytes(_convert(folder, able, "float16"))
+    for precision in precisions:
+        if precision != precisions[0]:
+            model = _convert(folder, able, precision)
+        path_of(folder, precision).write_bytes(model)
     return without
 
 
 def path_of(folder: Path, precision: str) -> Path:
-    """The file of one of `PRECISIONS` in a version's folder."""
+    """The file of a precision in a version's folder."""
     return folder / FOLDER / f"{precision}.tflite"
 
 
@@ -77,8 +84,9 @@ def _convert(folder: Path, names: Sequence[str], precision: str) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(
         os.fspath(folder), signature_keys=list(names)
     )
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]  # by itself, int8's
     if precision == "float16":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     try:
         model: bytes = converter.convert()

@@ -42,6 +42,8 @@ def verify(
     """
     version = versions.latest(Path(model))
     made = card.read(version)
+    if made["what"] == card.STYLIZER:
+        raise ExportError(f"{version} holds a stylizer: name its file, --stylizer=FILE.keras")
     network = weights_module.load(weights)
     if network.sha256 != made["weights"]["sha256"]:
         raise ExportError(
@@ -49,6 +51,20 @@ def verify(
             f"{network.source}: name its weights"
         )
     encoded = parity.encode(images.load(picture))
+    served = run(version, encoded, python)
+    settings = Settings(**made["settings"])
+    what, layers = made["what"], made["layers"]
+    most = made.get("most_pixels", decoding.NO_LIMIT)  # before 0.2.0 there was none
+    servable = saved_model.build(network, settings, made["size"], "float32", what, layers, most)
+    return parity.errors(str(version), served, parity.expected(servable, what, encoded))
+
+
+def run(version: Path, encoded: bytes, python: str = sys.executable) -> dict[str, np.ndarray]:
+    """What every signature of a version gives of a PNG file, in a clean process (`probe.run`).
+
+    Raises:
+      ExportError: it does not load or run there.
+    """
     with tempfile.TemporaryDirectory() as folder:
         png, results = Path(folder) / "picture.png", Path(folder) / "results.npz"
         png.write_bytes(encoded)
@@ -64,9 +80,4 @@ def verify(
             raise ExportError(f"{version} does not run: {last}")
         if not results.is_file():
             raise ExportError(f"{python} ran nothing: name a Python with TensorFlow")
-        served = dict(np.load(results, allow_pickle=False))
-    settings = Settings(**made["settings"])
-    what, layers = made["what"], made["layers"]
-    most = made.get("most_pixels", decoding.NO_LIMIT)  # before 0.2.0 there was none
-    servable = saved_model.build(network, settings, made["size"], "float32", what, layers, most)
-    return parity.errors(str(version), served, parity.expected(servable, what, encoded))
+        return dict(np.load(results, allow_pickle=False))

@@ -104,8 +104,8 @@ def _few(files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             lambda before, pixels: (before[0] + pixels, tf.maximum(before[1], pixels)),
         )
     )
-    said = "the most pixels of all files of a request together, and those that these promise:"
-    files = checks.once(files, together <= MOST_TOGETHER, said, MOST_TOGETHER, together)
+    said = f"files have at most {MOST_TOGETHER} pixels together: send fewer at a time; these have"
+    files = checks.once(files, together <= MOST_TOGETHER, said, together)
     return files, tf.clip_by_value(_PIXELS_AT_ONCE // largest, 1, _AT_ONCE)
 
 

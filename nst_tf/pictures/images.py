@@ -35,6 +35,9 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".bmp": ("BMP", {}),
 }
 
+#: Pixels a side that a format holds, where another could hold more.
+_LONGEST = {"JPEG": 65500, "WEBP": 16383}
+
 #: Bytes that are taken from a file object at once.
 _PIECE = 1 << 20
 
@@ -206,6 +209,18 @@ def check_target(path: str | os.PathLike[str], bits: int = 8) -> None:
         raise PictureError(str(error)) from error
 
 
+def check_shape(path: Path, shape: tuple[int, int]) -> None:
+    """Raises PictureError where the format of `path` does not hold a picture of this height and
+    width: called before long work, not after."""
+    kind, _ = FORMATS[path.suffix.lower()]
+    longest = _LONGEST.get(kind)
+    if longest is not None and max(shape) > longest:
+        raise PictureError(
+            f"cannot write {path}: {kind} holds {longest} pixels a side, and the picture has "
+            f"{shape[1]}x{shape[0]}: use .png or .tif"
+        )
+
+
 def save(picture: np.ndarray, path: str | os.PathLike[str], bits: int = 8) -> None:
     """Writes a picture in the format of its suffix, tagged sRGB, atomically.
 
@@ -233,6 +248,7 @@ def encode(picture: np.ndarray, path: Path, bits: int = 8) -> bytes:
       PictureError: it could not be written to `path`, or the format does not hold it.
     """
     check_target(path, bits)
+    check_shape(path, picture.shape[:2])
     kind, options = FORMATS[path.suffix.lower()]
     if bits == 16:
         deep = (np.clip(picture, 0, 1) * 65535 + 0.5).astype(np.uint16)

@@ -48,8 +48,10 @@ def number(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any, least: int) -> int:
-    """A whole number of at least `least`."""
+    """A whole number of at least `least`, below 2**63: as much as TensorFlow counts."""
     good = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if good and int(value) >= 1 << 63:
+        raise SettingsError(f"{name} is 2**63 or more: use a smaller whole number")
     if not good or int(value) < least:
         raise SettingsError(f"{name} is {value!r}: use a whole number of at least {least}")
     return int(value)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import reading
 from nst_tf.errors import FileError, SettingsError, WeightsError
-from nst_tf.pictures import initial
+from nst_tf.pictures import encoded, initial
 from nst_tf.pictures.masks import Masked
 from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.settings import Settings
@@ -88,7 +88,7 @@ class Manifest:
             size = [told["image"][side] for side in ("height", "width")]
             if not all(isinstance(told[name], kind) for name, kind in kinds.items()):
                 raise TypeError("of other types")
-            if not all(isinstance(side, int) and side > 0 for side in size):
+            if not all(isinstance(side, int) and 0 < side <= encoded.MAX_SIZE for side in size):
                 raise ValueError("no size")
             if not all(isinstance(one, dict) for one in told.get("init", [])):
                 raise TypeError("no files")

@@ -17,7 +17,6 @@ import os
 import reprlib
 import shutil
 import time
-import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,13 @@ import tensorflow as tf
 from PIL import Image
 
 from nst_tf import files, locks, reading
-from nst_tf.errors import CheckpointError, DamagedError, FileError, NSTError, SettingsError
+from nst_tf.errors import (
+    CheckpointError,
+    DamagedCheckpointError,
+    FileError,
+    NSTError,
+    SettingsError,
+)
 from nst_tf.pictures import images
 from nst_tf.recipe import choices
 from nst_tf.recipe.choices import Tile
@@ -54,10 +59,12 @@ class Checkpoint:
 
     Attributes:
       folder: likewise.
+      keep_end: whether the last step is kept of a run that has come to its own end, too; not where
+        the checkpoint goes once the result is there.
 
     Raises:
       CheckpointError: the folder has a checkpoint of another run.
-      DamagedError: it cannot be read what the checkpoint is of.
+      DamagedCheckpointError: it cannot be read what the checkpoint is of.
       SettingsError: `every` is no time.
       FileError: the folder has other files, or cannot be read or written.
     """
@@ -66,31 +73,34 @@ class Checkpoint:
         self, folder: str | os.PathLike[str], every: float, identity: Mapping[str, Any]
     ) -> None:
         self.folder, self._every = checked(folder, every)
-        about = {"nst_tf": __version__, "tensorflow": tf.__version__, **identity}
-        self._identity: dict[str, Any] = json.loads(json.dumps(about))
+        self._identity = _about(identity)
         self._check()
+        self.keep_end = True
         self._now: _Now | None = None
         self._kept: list[Path] = []  # those that are known to be sound, the last one last
         self._last = time.monotonic()
 
     @staticmethod
-    def tile(folder: str | os.PathLike[str], stages: int) -> Tile | None:
+    def tile(folder: str | os.PathLike[str], identity: Mapping[str, Any]) -> Tile | None:
         """The strips of the run that a folder has a checkpoint of, for one that is to go on with
         it: other memory at hand would have it choose others.
 
         Args:
           folder: as for `Checkpoint`.
-          stages: how many the run has.
+          identity: likewise, but for the `tile`.
 
         Returns:
           What `StyleTransfer` takes as tile; None where there is no such checkpoint, or none that
-          can be read, or that is of as many stages: `Checkpoint` says what is wrong with it.
+          can be read, or one of another run: `Checkpoint` says what is wrong with it.
         """
         try:
-            tile = choices.check_tile(reading.read_json(Path(folder) / _RUN)["tile"])
-        except (NSTError, TypeError, KeyError):
+            told = dict(reading.read_json(Path(folder) / _RUN))
+            tile = choices.check_tile(told.pop("tile"))
+            same = dict(_told(told)) == dict(_told(_about(identity)))
+        except (NSTError, TypeError, ValueError, KeyError):
             return None
-        return tile if isinstance(tile, list) and len(tile) == stages else None
+        one_each = isinstance(tile, list) and len(tile) == len(identity["stages"])
+        return tile if same and one_each else None
 
     @property
     def iteration(self) -> int | None:
@@ -101,37 +111,40 @@ class Checkpoint:
     @contextlib.contextmanager
     def open(self, track: Track) -> Iterator[None]:
         """Makes the folder and has it for the block: a run that was put aside goes on from where it
-        was, and the last step that is told is kept in the end, whatever ends it.
+        was, and the last step that is told is kept in the end, whatever ends it (`keep_end`).
 
         Args:
           track: of the run, which has not begun; it is left alone where nothing was kept.
 
         Raises:
-          DamagedError: nothing of what was kept can be read.
+          DamagedCheckpointError: nothing of what was kept can be read.
           OutputError: another run has the folder, or it cannot be written.
         """
         files.make_folder(self.folder)
         with locks.alone(self.folder):
             self._take_up(track)
+            done = False
             try:
                 yield
+                done = track.stopped != "interrupted"
             finally:
-                self.keep()
+                if self.keep_end or not done:
+                    self.keep()
 
     def _take_up(self, track: Track) -> None:
         self._now, self._kept = None, []
         self._check()  # another run may have begun here since
-        for part in self.folder.glob(".*.part"):  # of what was killed while it wrote
-            shutil.rmtree(part, ignore_errors=True)
+        for part in files.parts(self.folder):  # of what was killed while it wrote
+            files.discard(part)
         if not (self.folder / _RUN).exists():
             files.write(self.folder / _RUN, json.dumps(self._identity, indent=1))
         places = self._places()
         for place in reversed(places):
             try:
                 _read(place, track)
-            except _SpoiltError as error:
+            except _IterationError as error:
                 if place == places[0]:
-                    raise DamagedError(
+                    raise DamagedCheckpointError(
                         f"nothing in the checkpoint {self.folder} can be read ({error}): delete "
                         "the folder to begin anew"
                     ) from error
@@ -189,7 +202,7 @@ class Checkpoint:
         try:
             before = dict(_told(reading.read_json(path)))
         except (FileError, AttributeError) as error:
-            raise DamagedError(
+            raise DamagedCheckpointError(
                 f"cannot read {path}, which says what the checkpoint is of: delete the folder to "
                 "begin anew"
             ) from error
@@ -231,7 +244,7 @@ class _Now(NamedTuple):
         )
 
 
-class _SpoiltError(Exception):
+class _IterationError(Exception):
     """An iteration that was kept, and cannot be read."""
 
 
@@ -247,7 +260,7 @@ def _write(place: Path, now: _Now) -> None:
         "snapshots": list(now.snapshots),
     }
     shots = [np.asarray(image) for image in now.snapshots.values()]
-    part = place.with_name(f".{uuid.uuid4().hex}.part")
+    part = files.part_beside(place)
     try:
         part.mkdir()
         tf.train.Checkpoint(
@@ -262,7 +275,7 @@ def _write(place: Path, now: _Now) -> None:
         part.rename(place)
         _sync(place.parent)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        files.discard(part)
 
 
 def _read(place: Path, track: Track) -> None:
@@ -277,7 +290,7 @@ def _read(place: Path, track: Track) -> None:
         start = tf.constant(reader.get_tensor(_KEY.format("start")))
         shots = reader.get_tensor(_KEY.format("snapshots"))
     except Exception as error:  # what is damaged makes TensorFlow raise this and that
-        raise _SpoiltError(f"{place} is damaged ({_reason(error)})") from error
+        raise _IterationError(f"{place} is damaged ({_reason(error)})") from error
     track.leaves, track.number, track.begun = leaves, told["number"], Counts(*told["begun"])
     track.start = None if told["first"] else start
     track.history, track.spent = told["history"], told["spent"]
@@ -320,6 +333,13 @@ def _sync(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _about(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its run, as it is read again."""
+    about = {"nst_tf": __version__, "tensorflow": tf.__version__, **identity}
+    told: dict[str, Any] = json.loads(json.dumps(about))
+    return told
 
 
 def _iteration(place: Path) -> int:

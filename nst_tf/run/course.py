@@ -129,11 +129,15 @@ class Course:
         }
 
     @property
-    def whole_identity(self) -> dict[str, Any]:
-        """Likewise, with its stages, which need not be the settings' own, and their strips, which
-        are as memory allowed."""
+    def staged_identity(self) -> dict[str, Any]:
+        """Likewise, with its stages, which need not be the settings' own."""
         stages = [dataclasses.asdict(stage) for stage in self.stages]
-        return {**self.identity, "stages": stages, "tile": self.tiles}
+        return {**self.identity, "stages": stages}
+
+    @property
+    def whole_identity(self) -> dict[str, Any]:
+        """Likewise, with their strips, which are as memory allowed."""
+        return {**self.staged_identity, "tile": self.tiles}
 
     @property
     def _any_size(self) -> bool:

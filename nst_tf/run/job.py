@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nst_tf.errors import CheckpointError, DamagedError, DivergenceError
+from nst_tf.errors import CheckpointError, DamagedCheckpointError, DivergenceError
 from nst_tf.recipe import presets
 from nst_tf.recipe.settings import Settings
 from nst_tf.run import checkpoint
@@ -90,7 +89,7 @@ class Job:
         """
         try:
             return self._run(worker)
-        except DamagedError as error:
+        except DamagedCheckpointError as error:
             warnings.warn(f"{self.name} begins anew: {error}", stacklevel=2)
         except CheckpointError:
             pass
@@ -114,25 +113,24 @@ class Job:
             checkpoint_every=worker.engine.checkpoint_every,
             workshop=worker.workshop,
         )
+        if run.checkpoint:
+            run.checkpoint.keep_end = False
         done = manifest_of(self, run)
         if done is not None:
             checkpoint.forget(self.aside)
             return done
         height, width, _ = run.content.shape
         output = Output(self.output, (height, width))
-        # From the first snapshot on, what lies there is no whole run's any more.
-        with contextlib.suppress(OSError):
-            self.output.with_suffix(".json").unlink()
+        output.begin()  # from the first snapshot on
         try:
             result = run.run()
         except DivergenceError as error:
             if error.result is None:
                 raise
             result = error.result  # that a step is too long is what some sweeps are to show
-        if result.stopped == "interrupted":
-            result.save(self.output)  # to look at: what counts of it is put aside
-            return None
         output.save(result.array, result.manifest)
+        if result.stopped == "interrupted":  # to look at: what counts of it is put aside
+            return None
         checkpoint.forget(self.aside)
         return result.manifest
 

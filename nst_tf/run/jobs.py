@@ -102,6 +102,8 @@ class Jobs:
       workshop: of earlier runs, for those in this process; None for a new one.
       keep_going: whether the others are done where some fail. Not where a result cannot be written:
         the others, on the same disk, would be made for nothing.
+      held: a folder that who runs them has to itself (`locks.alone`); other folders they take for
+        as long as they run.
 
     Attributes:
       failures: why those failed, by name, where the others went on.
@@ -115,9 +117,10 @@ class Jobs:
         observer: Observer | None = None,
         workshop: Workshop | None = None,
         keep_going: bool = False,
+        held: Path | None = None,
     ) -> None:
         self.failures: dict[str, NSTError] = {}
-        self._keep_going = keep_going
+        self._keep_going, self._held = keep_going, held and held.resolve()
         self._jobs, self._engine, self._workshop = list(jobs), engine, workshop
         self._workers = max(1, min(workers, len(jobs)))
         self._observer = observer or _Nobody()
@@ -148,7 +151,8 @@ class Jobs:
         with contextlib.ExitStack() as ending:
             for folder in sorted({job.output.parent.resolve() for job in self._jobs}):
                 files.make_folder(folder)
-                ending.enter_context(locks.alone(folder))
+                if folder != self._held:
+                    ending.enter_context(locks.alone(folder))
                 ending.enter_context(files.swept(folder))
             try:
                 return self._in_this_process() if self._workers == 1 else self._in_several()

@@ -56,9 +56,10 @@ class Room:
     Attributes:
       left: bytes besides what the process has taken.
       taken: what it has, besides what idle workshops hold.
-      said: in whose words: `max_memory`, or empty for what the machine has at hand.
+      said: by whom, in words; empty for what the machine has at hand.
       strict: whether what takes more is refused: not where a GPU's memory is but guessed.
       idle: bytes of those left that idle workshops hold.
+      workers: how many processes have as much each.
     """
 
     left: int
@@ -66,6 +67,18 @@ class Room:
     said: str = ""
     strict: bool = True
     idle: int = 0
+    workers: int = 1
+
+    @property
+    def of_one(self) -> int:
+        """Bytes that would be left where one process had it all."""
+        return (self.left + self.taken) * self.workers - self.taken
+
+
+class Share(int):
+    """Bytes that each of several processes may take, as `max_memory`: `share`."""
+
+    workers = 1
 
 
 def room(max_memory: int | str | None = None, gpu: bool = False, idle: int = 0) -> Room:
@@ -86,15 +99,18 @@ def room(max_memory: int | str | None = None, gpu: bool = False, idle: int = 0) 
     loaded = max(taken, _TENSORFLOW)
     if max_memory is not None:
         loaded = 0 if gpu else loaded
+        left = parse(max_memory) - loaded
         said = in_bytes(max_memory) if isinstance(max_memory, int) else str(max_memory)
-        return Room(parse(max_memory) - loaded, loaded, said, idle=idle)
+        workers = max_memory.workers if isinstance(max_memory, Share) else 1
+        of = f"each of {workers} workers may take" if workers > 1 else "max_memory is"
+        return Room(left, loaded, f"{of} {said}", idle=idle, workers=workers)
     if gpu:
         return Room(_GPU_BYTES, 0, strict=False)
     left = memory_at_hand.allowed(idle) - (loaded - taken)
     return Room(left, loaded, idle=idle)
 
 
-def share(max_memory: int | str | None, processes: int, gpu: bool = False) -> int | str | None:
+def share(max_memory: int | str | None, processes: int, gpu: bool = False) -> Share | None:
     """What each of several processes may take, as `room` has it: they share what there is, and
     none of them can tell what the others are about to take.
 
@@ -102,9 +118,12 @@ def share(max_memory: int | str | None, processes: int, gpu: bool = False) -> in
       max_memory: what all of them may take; likewise gpu.
       processes: how many.
     """
-    if max_memory is None:
-        return None if gpu else memory_at_hand.allowed() // processes
-    return parse(max_memory) // processes
+    if max_memory is None and gpu:
+        return None
+    of_all = memory_at_hand.allowed() if max_memory is None else parse(max_memory)
+    part = Share(of_all // processes)
+    part.workers = processes
+    return part
 
 
 def parse(text: int | str) -> int:
@@ -113,7 +132,10 @@ def parse(text: int | str) -> int:
     Raises:
       SettingsError: it is none of these, or below one byte.
     """
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", str(text).strip().lower())
+    if isinstance(text, int) and abs(text) > 1 << 60:  # Python writes no number of 5000 digits
+        text = "more than any machine has" if text > 0 else "below 0"
+    words = str(text).strip().lower()
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", words)
     size = int(float(match[1]) * 2 ** _UNITS[match[2]]) if match else 0
     if isinstance(text, bool) or size < 1:
         raise SettingsError(f"max_memory is {text!r}: use a size such as 6GiB or 800MiB")
@@ -150,13 +172,13 @@ def decide(tile: Tile, needs: Sequence[Need], within: Room) -> list[Outlook]:
       within: what the run may take.
 
     Raises:
-      SettingsError: it does not fit; or there are as many tiles as it has no stages.
+      SettingsError: it does not fit; or `tile` is a list, and not one a stage.
     """
     if isinstance(tile, (int, str)):
         return [outlook(tile, need, within) for need in needs]
     if len(tile) != len(needs):
         raise SettingsError(
-            f"tile is {list(tile)}, of {len(tile)} stages, and the run has {len(needs)}: use auto"
+            f"tile is a list of {len(tile)}, one a stage, and the run has {len(needs)}: use auto"
         )
     pairs = zip(tile, needs, strict=True)
     return [outlook(one, need, within, decided=True) for one, need in pairs]
@@ -184,15 +206,15 @@ def outlook(tile: int | str, need: Need, within: Room, decided: bool = False) ->
 
 def _refusal(tile: int | str, need: Need, within: Room, peak: int, decided: bool) -> str:
     shape = need.result if max(need.result) else need.content
-    there = (
-        "max_memory is " + within.said if within.said else f"{in_bytes(within.left)} are at hand"
-    )
+    there = within.said or f"{in_bytes(within.left)} are at hand"
     total = within.taken * bool(within.said) + peak
     told = (
         f"size {max(shape)}, {shape[1]}x{shape[0]} pixels, takes about {in_bytes(total)} of memory"
     )
+    alone = within.workers > 1 and _fits(tile, need, within.of_one)
     if decided:
-        return f"{told} with tile={tile}, as it was begun, and {there}: allow it more by max_memory"
+        more = "allow it more by max_memory" + " or fewer workers" * alone
+        return f"{told} with tile={tile}, as it was begun, and {there}: {more}"
     ways = []
     if size := _fitting(tile, need, within.left):
         ways.append(f"size={size}")
@@ -201,6 +223,7 @@ def _refusal(tile: int | str, need: Need, within: Room, peak: int, decided: bool
         ways += ["optimizer=adam"] * _fits(tile, other, within.left)
     if tile != "auto" and _fits("auto", need, within.left):
         ways.append("tile=auto")
+    ways += ["fewer workers"] * alone
     end = " or ".join(ways) + " fits" if ways else "no size fits"
     return f"{told}, and {there}: {end}"
 

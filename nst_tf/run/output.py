@@ -5,6 +5,7 @@ To a file, the last one wins, and says so where it replaces what came during its
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Mapping
@@ -21,8 +22,8 @@ def save(picture: np.ndarray, manifest: Mapping[str, Any], path: Path, bits: int
     """Writes a picture, and beside it its manifest as `.json`.
 
     Both are on the disk before either takes its place, and while the places change there is no
-    manifest: whatever stops that, none lies beside another run's picture, and where something
-    cannot be written, what was there stays. Of several processes each waits for its turn.
+    manifest: whatever stops that, none lies beside another run's picture, and where the picture
+    cannot take its place, what was there stays. Of several processes each waits for its turn.
 
     Args:
       picture: float [height, width, 3].
@@ -40,11 +41,12 @@ def save(picture: np.ndarray, manifest: Mapping[str, Any], path: Path, bits: int
         locks.turn(path.resolve().parent),
         signals.deferred(),
         files.replacing(beside) as second,
+        contextlib.ExitStack() as older,  # ends once the picture has taken its place, or has not
         files.replacing(path) as first,
     ):
         files.fill(second, told)
         files.fill(first, pixels)
-        beside.unlink(missing_ok=True)
+        older.enter_context(files.away(beside))
 
 
 class Output:
@@ -57,11 +59,18 @@ class Output:
 
     Raises:
       OutputError: there is too little room on its disk.
+      PictureError: its format holds no picture of that size.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], bits: int = 8) -> None:
+        images.check_shape(path, shape)
         files.check_room(path, 3 * shape[0] * shape[1] * bits // 8)
         self._path, self._bits, self._before = path, bits, files.stamp(path)
+
+    def begin(self) -> None:
+        """Takes the manifest away: what will lie there is no whole run's any more."""
+        with contextlib.suppress(OSError):  # what cannot be written there, `save` says
+            self._path.with_suffix(".json").resolve().unlink()
 
     def save(self, picture: np.ndarray, manifest: Mapping[str, Any]) -> None:
         """Saves the result as `save` does; elsewhere, where it cannot be written there.

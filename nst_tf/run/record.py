@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +137,8 @@ class Result:
 
 
 def add(path: Path, picture: np.ndarray, more: Mapping[str, Any]) -> None:
-    """Adds to the manifest that lies beside a result, unless another's has come in its place.
+    """Adds to the manifest that lies beside a result; where another's has come in its place, a
+    warning says that it has not.
 
     Args:
       path: of the result.
@@ -149,8 +151,10 @@ def add(path: Path, picture: np.ndarray, more: Mapping[str, Any]) -> None:
     beside = path.with_suffix(".json")
     with locks.turn(path.resolve().parent):
         told = reading.read_json(beside)
-        if told["result_sha256"] == pixels_sha256(picture):
+        if isinstance(told, dict) and told.get("result_sha256") == pixels_sha256(picture):
             files.write(beside, json.dumps({**told, **more}, indent=1))
+            return
+    warnings.warn(f"{beside} is another's by now: {', '.join(more)} not added to it", stacklevel=2)
 
 
 def pixels_sha256(picture: np.ndarray) -> str:

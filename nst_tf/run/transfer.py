@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ from nst_tf.recipe import presets
 from nst_tf.recipe.choices import Tile
 from nst_tf.recipe.overrides import Overrides
 from nst_tf.recipe.settings import Settings
-from nst_tf.run import finish, inputs, outlook, record, schedule, workshops
+from nst_tf.run import finish, outlook, record, schedule, workshops
+from nst_tf.run import inputs as inputs_module
 from nst_tf.run.checkpoint import Checkpoint
 from nst_tf.run.course import Course
 from nst_tf.run.descent import Progress
@@ -94,7 +96,8 @@ class StyleTransfer:
       checkpoint_every: seconds between two that are kept; the last step is kept in any case.
       workshop: where it compiles, for runs that follow each other; None for one of the process's,
         of which runs in several threads each have their own (`workshops.clear_workshops`).
-      read: what `inputs.load` has made of these pictures for these settings; None to read them.
+      inputs: what `inputs.load` has made of these very pictures for these settings, to be taken in
+        their place; None to read them.
       **overrides: fields of `Settings`. The optimizer may be one of Keras, the style loss a
         statistic (`statistics.Statistic`), the initial image a picture.
 
@@ -132,7 +135,7 @@ class StyleTransfer:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         workshop: Workshop | None = None,
-        read: Inputs | None = None,
+        inputs: Inputs | None = None,
         **overrides: Unpack[Overrides],
     ) -> None:
         self.settings = settings = presets.choose(preset, settings, **overrides)
@@ -149,15 +152,13 @@ class StyleTransfer:
         }
         if stages is None:
             outlook.check_early(settings, content, style, network, **how)
-        self._inputs = read or inputs.load(settings, content, style, protect)
+        self._inputs = inputs or inputs_module.load(settings, content, style, protect)
         self.content, self.styles = self._inputs.content, self._inputs.styles
         self._overlay = finish.Overlay(self._inputs)
         self.stages = tuple(stages or schedule.of_settings(settings, self.content, self.styles))
         self.weights = weights_module.load(network, seed=settings.seed)
         self._callbacks = watching
-        if checkpoint is not None and how["tile"] == "auto":
-            how["tile"] = Checkpoint.tile(checkpoint, len(self.stages)) or "auto"
-        self._course = Course(
+        course = Course(
             settings,
             self._inputs,
             self.weights,
@@ -165,7 +166,10 @@ class StyleTransfer:
             terms=self._terms,
             **how,
         )
-        self.outlook = self._course.foreseen()
+        if checkpoint is not None and course.tile == "auto":
+            begun = Checkpoint.tile(checkpoint, course.staged_identity)
+            course = replace(course, tile=begun or "auto")
+        self._course, self.outlook = course, course.foreseen()
         self._keep_snapshots = keep_snapshots
         self.checkpoint: Checkpoint | None = None
         if checkpoint is not None:
@@ -336,7 +340,7 @@ class StyleTransfer:
             except (MemoryError, tf.errors.OpError) as error:
                 reason = type(error).__name__
                 warnings.warn(f"the result's loss cannot be measured: {reason}", stacklevel=3)
-                return float(progress.best.loss), None
+                known = progress, (float(progress.best.loss), None)
             self._track.totals = known
         return known[1]
 
