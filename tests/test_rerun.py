@@ -16,7 +16,7 @@ import pytest
 from test_faults import Full
 
 import nst_tf
-from nst_tf import assets
+from nst_tf import assets, reading
 from nst_tf.apps import rerun
 from nst_tf.apps.main import main
 from nst_tf.errors import FileError, NSTError, SettingsError
@@ -150,6 +150,40 @@ def test_masks_and_an_initial_file_and_an_early_end(inputs, tmp_path, capsys):
     capsys.readouterr()
     assert main(["rerun", str(tmp_path / "out.json"), "--quiet"]) == 2
     assert "is no longer style image 1" in capsys.readouterr().err
+    with pytest.raises(FileError, match="the initial image, is no longer what it was"):
+        Manifest.read(tmp_path / "out.json").settings()
+
+
+def test_it_begins_with_what_a_stylizer_paints(inputs, tmp_path, capsys):
+    """The network of another process, as it were: by its file, which the manifest names."""
+    photo, painting = (str(inputs / name) for name in ("photo.png", "painting.png"))
+    stylizer, file = nst_tf.Stylizer(width=1 / 16, seed=1), inputs / "s=1.keras"
+    draw = np.random.default_rng(0)
+    for variable in stylizer.trainable_variables:
+        variable.assign_add(0.2 * draw.standard_normal(variable.shape).astype(np.float32))
+    stylizer.save(file)
+    seen = images.load(photo, 32)
+    picture = stylizer.paint(seen)
+    assert np.abs(picture - seen).mean() > 0.02
+    out = tmp_path / "out.png"
+    command = ["stylize", photo, painting, "-o", str(out), "--weights=mini", *QUICK]
+    assert main([*command, f"--init=stylizer:{file}"]) == 0
+    told = json.loads(out.with_suffix(".json").read_text())
+    assert told["init"] == [{"path": str(file), "sha256": reading.sha256(file)}]
+    run = nst_tf.StyleTransfer(
+        photo, painting, weights="mini", settings=Manifest.read(tmp_path / "out.json").settings()
+    )
+    np.testing.assert_allclose(run.initial_image, picture, atol=1e-6)
+    assert main(["rerun", str(tmp_path / "out.json"), "--quiet"]) == 0
+    assert "the same picture as in" in capsys.readouterr().out
+    assert main([*command, f"--init=stylizer:{photo}"]) == 2
+    assert f"{photo} is no stylizer that can be read" in capsys.readouterr().err
+    assert main([*command, "-o", str(file), f"--init=stylizer:{file}"]) == 2
+    capsys.readouterr()
+    assert main([*command, "--init=stylizer:nowhere.keras"]) == 2
+    assert "'stylizer:nowhere.keras' is no file and none of" in capsys.readouterr().err
+    # Another network in its place is not taken.
+    shutil.copy(assets.MINI, file)
     with pytest.raises(FileError, match="the initial image, is no longer what it was"):
         Manifest.read(tmp_path / "out.json").settings()
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import nst_tf
 from nst_tf import memory_at_hand
-from nst_tf.errors import PictureError, SettingsError
+from nst_tf.errors import FileError, PictureError, SettingsError
 from nst_tf.stylizer import borders
 from nst_tf.stylizer.normalisation import ConditionalInstanceNormalization
 from nst_tf.stylizer.palette import bounded
@@ -160,6 +160,14 @@ def test_nested_saved_and_loaded(policy, tmp_path):
         whole = stirred(("one", "two"), dtype="float32")
         whole.set_weights(model.get_weights())
         assert float(tf.reduce_mean(abs(model(batch) - whole(batch)))) < 0.05
+
+
+def test_no_other_model_is_made(tmp_path, monkeypatch):
+    """Not even in part, since what a file names is perhaps not to be trusted."""
+    tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(3)]).save(tmp_path / "a.keras")
+    monkeypatch.setattr(tf.keras.models, "load_model", lambda *_, **__: pytest.fail("it is made"))
+    with pytest.raises(FileError, match=r"a\.keras holds another model, no stylizer: .*Sequential"):
+        nst_tf.Stylizer.load(tmp_path / "a.keras")
 
 
 def test_what_memory_does_not_hold_is_refused(model, monkeypatch):

@@ -137,12 +137,15 @@ def main(argv: list[str]) -> int:
     settings.check_aim()
     network = weights_module.at_once(presets.network(settings.preset, values.weights))
     _refuse_early(values, settings, content, styles, network)
+    painted = initial.is_painted(settings.init)  # by TensorFlow, which is else not waited for
+    if painted:
+        _begin_tensorflow(values)
     read = inputs.load(settings, content, styles, values.protect)
     height, width, _ = read.content.shape
     target = Output(output, (height, width), values.bits)
 
-    command.import_tensorflow()
-    run_flags.determine(values)
+    if not painted:
+        _begin_tensorflow(values)
     from nst_tf.run.transfer import StyleTransfer
     from nst_tf.watch.watchers import Filming, Watchers
 
@@ -190,6 +193,11 @@ def main(argv: list[str]) -> int:
     if failure:
         raise failure
     return stop.code if result.stopped == "interrupted" else 0
+
+
+def _begin_tensorflow(values: flags.FlagValues) -> None:
+    command.import_tensorflow()
+    run_flags.determine(values)
 
 
 def _painted(run: StyleTransfer) -> tuple[Result, Exception | None]:

@@ -1,4 +1,5 @@
-"""The initial image: content, style, blurred content, noise, blank, a file, or a mix of these."""
+"""The initial image: content, style, blurred content, noise, blank, a file, what a
+stylizer paints, or a mix of these."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe.choices import INITIAL_IMAGES
 from nst_tf.recipe.objects import Given
+
+#: Before the file of a network that paints the photo in one pass: what it paints.
+STYLIZER = "stylizer:"
 
 #: Standard deviation of the blur, as a share of the longer side: the large shapes stay, and strokes
 #: find none of the photo's own lines in their way.
@@ -32,9 +36,10 @@ def image(
     Args:
       init: `content`; `style`, the first style image; `blurred`, the content image blurred by a
         Gaussian of a 64th of its longer side; `noise`, faint white noise around mid-gray; `blank`,
-        mid-gray; the path of a picture; or a mix, `content=0.7,noise=0.3`, whose shares are scaled
-        to sum to 1. Or a picture itself. What has another shape than the content image is scaled
-        to cover it and cropped.
+        mid-gray; the path of a picture; `stylizer:` and the path of a `Stylizer`, what it paints of
+        the content image in one pass, of all its styles in equal parts; or a mix,
+        `content=0.7,noise=0.3`, whose shares are scaled to sum to 1. Or a picture itself. What has
+        another shape than the content image is scaled to cover it and cropped.
       content: float32 [height, width, 3] in [0, 1].
       styles: likewise, of any sizes.
       seed: of the noise.
@@ -45,6 +50,7 @@ def image(
     Raises:
       SettingsError: `init` is none of these.
       PictureError: the file is no picture.
+      FileError: the file is no stylizer.
     """
     if isinstance(init, Given):
         return images.cover(images.load(given(init)), *content.shape[:2])
@@ -73,7 +79,7 @@ def parse(init: str) -> dict[str, float]:
         if not separator or not (kind in INITIAL_IMAGES or _is_file(kind)) or not 0 <= share < 1e9:
             raise SettingsError(
                 f"init {init!r}: {part.strip()!r} is no file and none of "
-                f"{', '.join(INITIAL_IMAGES)}; a mix reads content=0.7,noise=0.3"
+                f"{', '.join(INITIAL_IMAGES)}, {STYLIZER}FILE; a mix reads content=0.7,noise=0.3"
             )
         shares[kind] = shares.get(kind, 0.0) + share
     if not sum(shares.values()) > 0:
@@ -91,12 +97,18 @@ def files(init: str | Given) -> list[str]:
     """The files that `init` names, which are read when the run is set up."""
     if isinstance(init, Given):
         return []
-    return [kind for kind in parse(init) if kind not in INITIAL_IMAGES]
+    kinds = [kind for kind in parse(init) if kind not in INITIAL_IMAGES]
+    return [kind.removeprefix(STYLIZER) for kind in kinds]
+
+
+def is_painted(init: str | Given) -> bool:
+    """Whether a network has a share in it."""
+    return isinstance(init, str) and any(kind.startswith(STYLIZER) for kind in parse(init))
 
 
 def _is_file(name: str) -> bool:
     try:
-        return Path(name).is_file()
+        return Path(name.removeprefix(STYLIZER)).is_file()
     except (OSError, ValueError):  # no file system takes such a name
         return False
 
@@ -119,6 +131,10 @@ def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int
         return noise(seed, content.shape)
     if kind == "blank":
         return np.full_like(content, 0.5)
+    if kind.startswith(STYLIZER):
+        from nst_tf.pictures import one_pass
+
+        return one_pass.painted(kind.removeprefix(STYLIZER), content)
     return images.cover(images.load(kind), height, width)
 
 

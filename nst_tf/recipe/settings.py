@@ -179,8 +179,9 @@ class Settings:
     init: str | Any = setting(
         "content",
         DATA,
-        f"Initial image: {', '.join(choices.INITIAL_IMAGES)}, a file, or a mix: "
-        "content=0.7,noise=0.3; in Python also a picture.",
+        f"Initial image: {', '.join(choices.INITIAL_IMAGES)}, a file, stylizer:FILE "
+        "(what that network of nst-tf train paints of the photo), or a mix: content=0.7,noise=0.3; "
+        "in Python also a picture.",
     )
     optimizer: str | Any = setting(
         "lbfgs",

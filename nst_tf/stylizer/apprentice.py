@@ -12,11 +12,15 @@ import tensorflow as tf
 from nst_tf.keras import PerceptualLoss
 from nst_tf.stylizer.network import Stylizer
 
+#: The norm that a step's gradient, of all weights, is clipped to.
+_CLIP = 1.0
+
 
 class Apprentice(tf.keras.Model):
     """A stylizer and what it is told by. The loss's network is no part of it, nor of what is saved.
 
-    It takes and is compared with `({"content": photos, "styles": one_hot}, photos)`.
+    It takes and is compared with `({"content": photos, "styles": one_hot}, photos)`. Made under a
+    strategy of tf.distribute, it learns as one alone does of the whole batch.
 
     Args:
       stylizer: it learns.
@@ -42,8 +46,28 @@ class Apprentice(tf.keras.Model):
     ) -> tf.Tensor:
         """The mean over the batch, float32 []."""
         each = self._looked_at.each(y, y_pred, tf.argmax(x["styles"], -1))
-        self._mean.update_state(each)
-        return tf.reduce_mean(each)
+        mean = tf.reduce_mean(each)
+        alike = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, mean)
+        self._mean.update_state(alike)
+        return mean
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One of Keras' own. Of several replicas, each with its part of the batch, the gradient is
+        that of the whole batch before it is clipped, where Keras would clip each part's."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1:
+            return dict(super().train_step(data))
+        inputs, photos = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, photos, self(inputs)) / replicas
+        variables = self.trainable_variables
+        context = tf.distribute.get_replica_context()
+        whole = context.all_reduce(tf.distribute.ReduceOp.SUM, tape.gradient(loss, variables))
+        clipped, _ = tf.clip_by_global_norm(whole, _CLIP)
+        # The optimizer sums what it is given of all replicas.
+        parts = [gradient / replicas for gradient in clipped]
+        self.optimizer.apply_gradients(zip(parts, variables, strict=True))
+        return {"loss": self._mean.result()}
 
     def each(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """The loss of each picture, float32 [batch]."""
@@ -56,7 +80,7 @@ class Apprentice(tf.keras.Model):
 
 
 def optimizer(steps: int, learning_rate: float) -> Any:
-    """Adam with a rate that rises, then falls along half a cosine; gradients clipped to the norm 1;
+    """Adam with a rate that rises, then falls along half a cosine; gradients clipped to a norm;
     and the average of what it went through, which the weights become in the end.
 
     Args:
@@ -73,7 +97,12 @@ def optimizer(steps: int, learning_rate: float) -> Any:
     )
     # Of the last hundred steps; of a short training, where the first would weigh, fewer.
     average = min(0.99, max(0.0, 1 - 10 / steps))
-    return tf.keras.optimizers.Adam(rate, global_clipnorm=1.0, use_ema=True, ema_momentum=average)
+    return tf.keras.optimizers.Adam(rate, global_clipnorm=_CLIP, use_ema=True, ema_momentum=average)
+
+
+def steps_of(optimizer: Any) -> int:
+    """The steps that an optimizer has taken, whichever its replicas."""
+    return int(tf.convert_to_tensor(optimizer.iterations))
 
 
 @contextlib.contextmanager
@@ -83,9 +112,9 @@ def averaged(model: tf.keras.Model) -> Iterator[None]:
     # As Keras' own SwapEMAWeights, which Keras 2 has not.
     averages = inner._model_variables_moving_average
     variables = model.trainable_variables
-    kept: list[np.ndarray] = [variable.numpy() for variable in variables]
+    kept: list[np.ndarray] = [tf.convert_to_tensor(variable).numpy() for variable in variables]
     for variable, average in zip(variables, averages, strict=True):
-        variable.assign(average)
+        variable.assign(tf.convert_to_tensor(average))
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from nst_tf import files
 from nst_tf.errors import DivergenceError, NSTError
 from nst_tf.pictures import images
-from nst_tf.stylizer.apprentice import averaged
+from nst_tf.stylizer.apprentice import averaged, steps_of
 from nst_tf.stylizer.course import Course
 
 #: Steps between two points of a curve.
@@ -47,12 +47,12 @@ class Progress(tf.keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Of a stage."""
         if self._seen < 0:  # what was done before says nothing of the time left
-            done = self._course.share(int(self.model.optimizer.iterations))
+            done = self._course.share(steps_of(self.model.optimizer))
             self._bar.initial = self._bar.n = self._bar.last_print_n = done
         self._seen = 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(self.model.optimizer.iterations)
+        step = steps_of(self.model.optimizer)
         if not self._seen:  # the first step compiles
             self._began = time.perf_counter()
         seconds = time.perf_counter() - self._began
@@ -77,7 +77,7 @@ class Guard(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if not np.isfinite((logs or {}).get("loss", 0.0)):
-            step = int(self.model.optimizer.iterations)
+            step = steps_of(self.model.optimizer)
             raise DivergenceError(
                 f"the loss is not finite after {step} steps: the same command with a smaller "
                 "learning_rate and another folder begins anew; what is in this one is from before"
@@ -129,17 +129,17 @@ class Keep(tf.keras.callbacks.Callback):
     def restore(self) -> int:
         """Goes on from the newest checkpoint, if there is one; returns the steps done so far."""
         self._manager.restore_or_initialize()
-        return int(self._optimizer.iterations)
+        return steps_of(self._optimizer)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(self._optimizer.iterations)
+        step = steps_of(self._optimizer)
         asked = self.model.stop_training or time.monotonic() > self._due
         if asked and step < self.end:
             self._save(step)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Only of a stage that has come to its end: Keras has put in the averages by now."""
-        step = int(self._optimizer.iterations)
+        step = steps_of(self._optimizer)
         if step >= self.end:
             self._save(step)
 
@@ -166,7 +166,7 @@ class Exhibition(tf.keras.callbacks.Callback):
         self.show: Callable[[int, float], None] = lambda step, loss: None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(self.model.optimizer.iterations)
+        step = steps_of(self.model.optimizer)
         if step % self._every == 0:
             with averaged(self.model):
                 self.hang(self.model.stylizer, step)
@@ -206,7 +206,7 @@ class Curves(tf.keras.callbacks.Callback):
         self._writer, self._history = tf.summary.create_file_writer(str(logdir)), history
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(self.model.optimizer.iterations)
+        step = steps_of(self.model.optimizer)
         with self._writer.as_default(step=step):
             if step % _CURVE_EVERY == 0:
                 tf.summary.scalar("loss", (logs or {}).get("loss", float("nan")))

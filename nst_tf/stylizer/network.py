@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import reading
-from nst_tf.errors import FileError, SettingsError
-from nst_tf.pictures import encoded, images
+from nst_tf.errors import SettingsError
+from nst_tf.pictures import encoded, images, one_pass
 from nst_tf.stylizer.borders import fitted, mirrored
 from nst_tf.stylizer.normalisation import ConditionalInstanceNormalization
 from nst_tf.stylizer.palette import Palette
@@ -161,14 +160,7 @@ class Stylizer(tf.keras.Model):
         Raises:
           FileError: the file cannot be read, or holds none.
         """
-        reading.opened(path, reading.MOST_WEIGHTS).close()
-        try:
-            model = tf.keras.models.load_model(os.fspath(path), compile=False)
-        except Exception as error:  # zip, JSON, HDF5 and Keras each raise what they like
-            reason = " ".join(str(error).split())[:200]
-            raise FileError(f"{path} is no stylizer that can be read: {reason}") from error
-        if not isinstance(model, cls):
-            raise FileError(f"{path} holds another model, no stylizer: {type(model).__name__}")
+        model: Stylizer = one_pass.load(path)
         return model
 
     def shares(self, by_name: Mapping[str, float]) -> list[float]:

@@ -19,7 +19,7 @@ from nst_tf.network import machine
 from nst_tf.pictures import images
 from nst_tf.pictures.images import Picture
 from nst_tf.stylizer import apprentice
-from nst_tf.stylizer.apprentice import Apprentice
+from nst_tf.stylizer.apprentice import Apprentice, steps_of
 from nst_tf.stylizer.callbacks import Curves, Exhibition, Guard, Keep, Progress, Stop
 from nst_tf.stylizer.course import Course, Stage
 from nst_tf.stylizer.network import Stylizer
@@ -43,6 +43,7 @@ def train(
     logdir: str | os.PathLike[str] | None = None,
     stop: Stop | None = None,
     progress: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Stylizer:
     """Trains a stylizer; the same call goes on where an earlier one was ended, however.
 
@@ -60,6 +61,8 @@ def train(
       logdir: for curves in TensorBoard; None for none.
       stop: with which it can be asked to stop.
       progress: whether a bar is shown.
+      strategy: of tf.distribute, in this process: its replicas have equal parts of every batch, and
+        what is learnt is as without. None is one for all GPUs, where there are several.
 
     Returns:
       The network.
@@ -70,6 +73,8 @@ def train(
       DivergenceError: the loss did not stay finite.
     """
     course, stop, folder = course or Course(), stop or Stop(), Path(out)
+    strategy = strategy or _strategy(course.batch)
+    _check_strategy(strategy, course.batch)
     styles = [Path(painting) for painting in paintings]
     names = _names(styles)
     known = data.photos(photos)
@@ -78,6 +83,7 @@ def train(
         files.make_folder(where)
     with contextlib.ExitStack() as ending:
         ending.enter_context(locks.alone(folder))
+        ending.enter_context(strategy.scope())
         record = Record(folder, course, styles, learnt, held)
         stylizer = Stylizer(names, course.width, seed=course.seed)
         optimizer = apprentice.optimizer(course.steps, course.learning_rate)
@@ -124,11 +130,30 @@ def train(
                     callbacks=watchers,
                     shuffle=False,
                 )
-            done = int(optimizer.iterations)
+            done = steps_of(optimizer)
         if done > begun:
             exhibition.hang(stylizer, done)
             record.write(stylizer)
         return stylizer
+
+
+def _strategy(batch: int) -> tf.distribute.Strategy:
+    """For as many of this machine's GPUs as the batch has equal parts for."""
+    gpus = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
+    used = next((count for count in range(len(gpus), 1, -1) if not batch % count), 1)
+    return tf.distribute.MirroredStrategy(gpus[:used]) if used > 1 else tf.distribute.get_strategy()
+
+
+def _check_strategy(strategy: tf.distribute.Strategy, batch: int) -> None:
+    """Raises SettingsError where it does not learn as one alone would."""
+    replicas = strategy.num_replicas_in_sync
+    if batch % replicas:
+        raise SettingsError(
+            f"a batch of {batch} has no equal parts for {replicas} replicas: use one of "
+            f"{-(-batch // replicas) * replicas}"
+        )
+    if tf.keras.mixed_precision.global_policy().name == "mixed_float16" and replicas > 1:
+        raise SettingsError("several replicas learn in mixed_bfloat16 or float32: set that policy")
 
 
 @contextlib.contextmanager

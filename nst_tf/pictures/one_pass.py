@@ -1,0 +1,66 @@
+"""A stylizer by its file alone: what it paints of a photo in one pass.
+
+Keras finds its class by the name in the file (`registration`), so that who begins with what it
+paints need not know how it does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import reading
+from nst_tf.errors import FileError
+
+#: The name that Keras has written for its class.
+_NAME = "nst_tf>Stylizer"
+#: Bytes of the configuration: a few hundred, with many names of styles some thousand.
+_MOST = 1_000_000
+
+
+def painted(path: str | os.PathLike[str], photo: np.ndarray) -> np.ndarray:
+    """What a stylizer paints of a photo, of all its styles in equal parts.
+
+    Args:
+      path: of `stylizer.keras` of `nst-tf train`, or what `Stylizer.save` wrote.
+      photo: float32 [height, width, 3] in [0, 1].
+
+    Returns:
+      Float32, of the photo's shape, in [0, 1].
+
+    Raises:
+      FileError: the file cannot be read, or holds none.
+      PictureError: there is not the memory to paint it.
+    """
+    made: np.ndarray = load(path).paint(photo)
+    return made
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """The stylizer in a file, and no other model: nothing is made of what another's names.
+
+    Raises:
+      FileError: the file cannot be read, or holds none.
+    """
+    reading.opened(path, reading.MOST_WEIGHTS).close()
+    try:
+        name = _name(path)
+        model = tf.keras.models.load_model(os.fspath(path), compile=False) if name == _NAME else 0
+    except Exception as error:  # zip, JSON, HDF5 and Keras each raise what they like
+        reason = " ".join(str(error).split())[:200]
+        raise FileError(f"{path} is no stylizer that can be read: {reason}") from error
+    if name != _NAME:
+        raise FileError(f"{path} holds another model, no stylizer: {name}")
+    return model
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    """That of the class of the model in a `.keras` file."""
+    with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
+        config = json.loads(file.read(_MOST))
+    return str(config.get("registered_name") or config["class_name"])[:200]
