@@ -152,7 +152,7 @@ def test_crops_are_parts_of_photos_each_in_its_turn(tmp_path):
 
 
 def test_photos_to_learn_from_are_looked_at_before(folder):
-    with pytest.raises(PictureError, match="3 photos are too few to learn from: give 8 at least"):
+    with pytest.raises(PictureError, match="too few photos to learn from, 3: give 8 at least"):
         nst_tf.data.crops(folder, 16, 2, least=8)
     for number in range(7):
         (folder / f"bad{number}.png").write_text("no")

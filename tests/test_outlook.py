@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from nst_tf.apps import experiment, judge, rerun, stylize
 from nst_tf.apps.main import main
 from nst_tf.errors import SettingsError, in_bytes
 from nst_tf.losses import neighbour_objective, neighbours
+from nst_tf.network import weights
 from nst_tf.pictures import heads
 from nst_tf.recipe import layers, presets
 from nst_tf.run import forecast, memory, outlook
@@ -218,6 +220,24 @@ def test_a_size_that_cannot_be_is_refused_by_name_and_without_tensorflow(tmp_pat
     assert "size 99000" in done.stderr and "max_memory is 8GiB: size=" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_size_that_is_named_early_is_not_refused_then():
+    """Before TensorFlow is loaded nobody knows which engine `auto` will be."""
+    settings, network = presets.settings("crisp", size=512), weights.at_once("mini")
+    within = outlook.Room(300 << 20, 600 << 20, "max_memory is 900MiB")
+
+    def early(size, engine, dtype):
+        pictures = np.zeros((300, 400, 3)), np.zeros((300, 400, 3))
+        changed = settings.replace(size=size)
+        how = {"tile": "auto", "engine": engine, "dtype": dtype, "within": within}
+        outlook.check_early(changed, *pictures, network, **how)
+
+    with pytest.raises(SettingsError, match=r"size=\d+") as refused:
+        early(512, "auto", "auto")
+    size = int(re.search(r"size=(\d+)", str(refused.value))[1])
+    early(size, "winograd", "float32")
+    early(size, "auto", "auto")
 
 
 def test_a_run_says_what_it_takes_and_takes_strips_where_told(scene, painting, tiny_weights):

@@ -82,6 +82,18 @@ def test_the_bar_tells_the_scale_and_the_share(tiny_weights, scene, painting, wo
     assert "48 px, iteration 47" in last
 
 
+def test_the_bar_of_a_single_scale_ends_with_it(tiny_weights, scene, painting, workshop):
+    """Of a small picture that has more steps than the setting says, which holds at 512 pixels."""
+    stream = io.StringIO()
+    options = {**OPTIONS, "min_scale": 48, "iterations": 1, "optimizer": "gd", "average": 0.0}
+    bar = ProgressBar(stream)
+    made = StyleTransfer(scene, painting, weights=tiny_weights, callbacks=[bar], **options)
+    assert len(made.stages) == 1
+    made.run()
+    steps = made.stages[0].limits.iterations
+    assert steps == 11 and f"{steps}/{steps} iterations" in stream.getvalue()
+
+
 def test_a_scale_goes_on_from_the_average_of_the_last(tiny_weights, scene, painting, workshop):
     options = {**OPTIONS, "average": 0.9}
     made = StyleTransfer(scene, painting, weights=tiny_weights, workshop=workshop, **options)

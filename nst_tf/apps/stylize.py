@@ -217,16 +217,15 @@ def _refuse_early(
     styles: list[str | Masked],
     network: Any,
 ) -> None:
-    """Refuses what memory cannot hold before TensorFlow is loaded: by the engine and type that take
-    the least, where they are not given."""
+    """Refuses what memory cannot hold before TensorFlow is loaded."""
     outlook.check_early(
         settings,
         content,
         styles,
         network,
         tile=run_flags.tile(values),
-        engine="keras" if values.engine == "auto" else values.engine,
-        dtype="mixed_bfloat16" if values.dtype == "auto" else values.dtype,
+        engine=values.engine,
+        dtype=values.dtype,
         within=outlook.room(values.max_memory, gpu=gpus.maker() is not None),
     )
 

@@ -55,7 +55,7 @@ class Crops:
             raise PictureError(_not_read(photos, bad))
         if len(photos) < least:
             raise PictureError(
-                f"{len(photos)} photos are too few to learn from: give {least} at least, better "
+                f"too few photos to learn from, {len(photos)}: give {least} at least, better "
                 "hundreds"
             )
         self._photos, self._size, self._seed, self._flip = list(photos), size, seed, flip

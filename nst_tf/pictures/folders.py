@@ -39,7 +39,8 @@ def files(pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
             paths = [os.path.join(wanted, name) for name in os.listdir(wanted)]
         paths = [path for path in paths if Path(path).is_file()]
         if not paths:
-            raise PictureError(f"no file matches {wanted}")
+            of = "is in the folder" if Path(wanted).is_dir() else "matches"
+            raise PictureError(f"no file {of} {wanted}")
         matched.update(paths)
     if not matched:
         raise PictureError("no pattern for picture files: name one such as photos/*.jpg")

@@ -28,6 +28,8 @@ TILES = (1024, 512, 384, 256)
 _TENSORFLOW = 600 << 20
 #: What a GPU is taken to have for a run: TensorFlow cannot tell.
 _GPU_BYTES = 4 << 30
+#: The engines and types that take the least and the most, of those that `auto` may stand for.
+_LEAST, _MOST = ("keras", "mixed_bfloat16"), ("winograd", "float32")
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
@@ -261,7 +263,8 @@ def check_early(
       content: as `StyleTransfer` takes it; likewise style.
       network: from `weights.at_once`.
       tile: as for `decide`.
-      engine: one of `choices.ENGINES` but auto; likewise dtype.
+      engine: one of `choices.ENGINES`; likewise dtype. Of `auto`, which TensorFlow decides on,
+        nothing is refused that any of them could hold; what is said then of sizes holds for all.
       within: what the run may take.
 
     Raises:
@@ -280,15 +283,17 @@ def check_early(
     side = sizes.seen_at(settings, size)
     styles = [sizes.scaled(shape, side or max(shape)) for shape in paintings]
     regions = len(given) if masks else 0
-    need = Need(
-        settings,
-        weights.channels(network),
-        sizes.scaled(photo, size),
-        styles,
-        engine,
-        dtype,
-        regions,
-    )
+    channels, shape = weights.channels(network), sizes.scaled(photo, size)
     decided = not isinstance(tile, (int, str))
     last = tile if isinstance(tile, (int, str)) else tile[-1]
-    outlook(last, need.scaled(size), within, decided)
+
+    def check(engines: str, dtypes: str) -> None:
+        how = engines if engine == "auto" else engine, dtypes if dtype == "auto" else dtype
+        need = Need(settings, channels, shape, styles, how[0], how[1], regions)
+        outlook(last, need.scaled(size), within, decided)
+
+    try:
+        check(*_LEAST)
+    except SettingsError:
+        check(*_MOST)
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import reprlib
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,8 +66,9 @@ class Record:
         for name, value in self._identity.items():
             if found.get(name) != value:
                 raise FileError(
-                    f"{path.parent} holds a training of other {name}: name another folder, or give "
-                    "what it was begun with"
+                    f"{path.parent} holds another training: {name} was "
+                    f"{reprlib.repr(found.get(name))}, and is {reprlib.repr(value)} now; name "
+                    "another folder, or give what it was begun with"
                 )
 
     def write(self, stylizer: Stylizer) -> None:

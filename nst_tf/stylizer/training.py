@@ -177,8 +177,7 @@ def split(photos: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
     """
     if len(photos) < LEAST:
         raise PictureError(
-            f"{len(photos)} photos are too few to learn from: give {LEAST} at least, better "
-            "hundreds"
+            f"too few photos to learn from, {len(photos)}: give {LEAST} at least, better hundreds"
         )
     order = np.random.default_rng([seed, 2]).permutation(len(photos))
     held = {photos[place] for place in order[: min(_HELD_MOST, len(photos) // _HELD_ONE_IN)]}

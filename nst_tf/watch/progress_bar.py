@@ -34,7 +34,8 @@ class ProgressBar(Callback):
         by_evaluations = settings.evaluations is not None
         stream = self._stream or sys.stderr
         counts = "{n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rate_fmt}]"
-        total: float | None = settings.evaluations if by_evaluations else settings.iterations
+        limits = run.stages[0].limits  # a recipe's are those at 512 pixels
+        total: float | None = limits.evaluations if by_evaluations else limits.iterations
         if len(run.stages) > 1:
             # Steps of several scales are not alike: how much of the work is done says more.
             counts, total = "[{elapsed}<{remaining}]", 1.0
