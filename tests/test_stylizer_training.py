@@ -238,7 +238,7 @@ def test_a_photo_that_breaks_off_is_named(folder, tmp_path, capfd):
     assert "photos/" in said and "Traceback" not in said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_it_goes_on(folder, tmp_path):
     """By SIGKILL and by SIGTERM, wherever it is, to the loss of the one that was left alone."""
     flags = ["--sizes=32,48", "--batch=2", "--width=0.125", "--style_size=48", "--steps=30"]
