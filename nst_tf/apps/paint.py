@@ -52,8 +52,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     photos = command.parse(values, USAGE, argv, required=1)
-    if photos is None:
-        return 0
     if not values.stylizer:
         raise command.UsageError("name the network: --stylizer=trained/stylizer.keras")
     if not 0 <= values.strength <= 1:

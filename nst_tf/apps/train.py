@@ -94,8 +94,6 @@ def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
     paintings = command.parse(values, USAGE, argv, required=1)
-    if paintings is None:
-        return 0
     if not values.photos or not values.out:
         raise command.UsageError("name the photos and a folder: --photos=DIR --out=DIR")
     if values.sheet_every < 1 or values.checkpoint_every < 0:

@@ -10,6 +10,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -53,11 +54,7 @@ class Crops:
         bad = [photo for photo in photos if heads.shape(photo) is None]
         if bad:
             raise PictureError(_not_read(photos, bad))
-        if len(photos) < least:
-            raise PictureError(
-                f"too few photos to learn from, {len(photos)}: give {least} at least, better "
-                "hundreds"
-            )
+        check_enough(photos, least)
         self._photos, self._size, self._seed, self._flip = list(photos), size, seed, flip
         self._held: dict[int, np.ndarray] = {}
         self._bytes, self._lock = 0, threading.Lock()
@@ -107,6 +104,14 @@ class Crops:
                 self._bytes += photo.nbytes
                 self._held[place] = photo
         return photo
+
+
+def check_enough(photos: Sequence[Any], least: int) -> None:
+    """Raises PictureError where there are fewer photos than it takes to learn from."""
+    if len(photos) < least:
+        raise PictureError(
+            f"too few photos to learn from, {len(photos)}: give {least} at least, better hundreds"
+        )
 
 
 def _not_read(photos: Sequence[Picture], bad: Sequence[Picture]) -> str:

@@ -49,10 +49,10 @@ def shaped(
 
     Colour first follows light: what it has of its own within 7 pixels, fringes along edges and
     speckle, costs the losses next to nothing. Then, for luminance and the two channels of colour,
-    and for every level of detail (of an undecimated
-    wavelet transform with the B3 spline: Holschneider et al. 1989), each place's amplitude is
-    lowered to what the painting has in the place of the same rank, or to what the photo has there,
-    whichever is more. Nothing is made stronger.
+    and for every level of detail (of an undecimated wavelet transform with the B3 spline:
+    Holschneider et al. 1989), each place's amplitude is lowered to what the painting has in the
+    place of the same rank, or to what the photo has there, whichever is more. Nothing is made
+    stronger.
 
     Args:
       image: float32 [height, width, 3], RGB in [0, 1].
@@ -68,12 +68,11 @@ def shaped(
     """
     shares = shares or [1.0] * len(styles)
     shares = [share / sum(shares) for share in shares]
-    channels: list[tf.Tensor] = []
+    light, channels = _channel(image, _YUV[0]), []
     for weights in _YUV:  # a channel at a time: a third of the memory
-        light, *others = (_channel(picture, weights) for picture in (image, content, *styles))
-        if channels:
-            light = _led(_channel(image, _YUV[0]), light)
-        channels.append(_shaped(light, *others, shares=shares, region=region)[0, :, :, 0])
+        own = light if weights is _YUV[0] else _led(light, _channel(image, weights))
+        others = (_channel(picture, weights) for picture in (content, *styles))
+        channels.append(_shaped(own, *others, shares=shares, region=region)[0, :, :, 0])
     return tf.clip_by_value(tf.image.yuv_to_rgb(tf.stack(channels, axis=-1)), 0.0, 1.0)
 
 

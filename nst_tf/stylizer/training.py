@@ -17,6 +17,7 @@ from nst_tf.errors import PictureError, SettingsError
 from nst_tf.keras import PerceptualLoss
 from nst_tf.network import machine
 from nst_tf.pictures import images
+from nst_tf.pictures.crops import check_enough
 from nst_tf.pictures.images import Picture
 from nst_tf.stylizer import apprentice
 from nst_tf.stylizer.apprentice import Apprentice, steps_of
@@ -175,10 +176,7 @@ def split(photos: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
     Raises:
       PictureError: there are too few.
     """
-    if len(photos) < LEAST:
-        raise PictureError(
-            f"too few photos to learn from, {len(photos)}: give {LEAST} at least, better hundreds"
-        )
+    check_enough(photos, LEAST)
     order = np.random.default_rng([seed, 2]).permutation(len(photos))
     held = {photos[place] for place in order[: min(_HELD_MOST, len(photos) // _HELD_ONE_IN)]}
     return [photo for photo in photos if photo not in held], sorted(held)
