@@ -40,6 +40,19 @@ _LOSS = (
     "padding",
     "normalise",
 )
+#: Flags that are fields of `Course` as they are.
+_COURSE = (
+    "weights",
+    "preset",
+    "width",
+    "base",
+    "styles_first",
+    "steps",
+    "batch",
+    "style_size",
+    "learning_rate",
+    "seed",
+)
 
 
 def define_flags() -> flags.FlagValues:
@@ -63,6 +76,18 @@ def define_flags() -> flags.FlagValues:
     text("out", None, "The folder of the training.", short_name="o")
     whole("steps", 2000, "Steps of all stages; each stage takes about as long.")
     number("width", 0.25, "Of the published network's channels: 1, 0.5 or 0.25.")
+    text(
+        "base",
+        "auto",
+        "The stylizer that it begins with: 'auto' for the package's own where --width is its 0.25, "
+        "'none' to begin anew, or a file.",
+    )
+    number(
+        "styles_first",
+        0.1,
+        "Share of the steps in which only what each style has of its own is learnt, if there is a "
+        "base.",
+    )
     flags.DEFINE_list(
         "sizes", ["128", "256"], "Pixels of the crops of each stage.", flag_values=values
     )
@@ -109,8 +134,9 @@ def main(argv: list[str]) -> int:
     from nst_tf.stylizer.record import RESULT
     from nst_tf.stylizer.training import train
 
-    own = ("weights", "preset", "width", "steps", "batch", "style_size", "learning_rate", "seed")
-    course = Course(overrides=overrides, sizes=sizes, **{name: values[name].value for name in own})
+    course = Course(
+        overrides=overrides, sizes=sizes, **{name: values[name].value for name in _COURSE}
+    )
     stop = Stop()
     with signals.stopping(stop.ask, lambda: stop.begun) as stopped:
         train(

@@ -20,6 +20,9 @@ MINI_MEANS = _HERE / "mini_means.npz"
 #: The built-in feature network, distilled from VGG19 by `scripts/distill_mini.py`.
 MINI = _HERE / "mini.npz"
 
+#: The stylizer that a training begins with, made by `scripts/make_base.py`.
+STYLIZER = _HERE / "stylizer.npz"
+
 #: The page of an experiment or of the judge, a template for jinja2.
 PAGE = _HERE / "page.html.j2"
 

@@ -25,12 +25,17 @@ class Apprentice(tf.keras.Model):
     Args:
       stylizer: it learns.
       loss: with the paintings of its styles, apart and in their order.
+
+    Attributes:
+      whole: whether all is learnt, or only what each style has of its own; to be set before
+        `compile`.
     """
 
     def __init__(self, stylizer: Stylizer, loss: PerceptualLoss) -> None:
         super().__init__(name="apprentice")
         self.stylizer, self._looked_at = stylizer, loss
         self._mean = tf.keras.metrics.Mean(name="loss")
+        self.whole = True
 
     def call(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         painted: tf.Tensor = self.stylizer(inputs)
@@ -52,18 +57,23 @@ class Apprentice(tf.keras.Model):
         return mean
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One of Keras' own. Of several replicas, each with its part of the batch, the gradient is
-        that of the whole batch before it is clipped, where Keras would clip each part's."""
+        """As Keras' own, but that a part may not be learnt, and that of several replicas, each with
+        its part of the batch, the gradient is that of the whole batch before it is clipped, where
+        Keras would clip each part's."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas == 1:
-            return dict(super().train_step(data))
         inputs, photos = data
         with tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, photos, self(inputs)) / replicas
         variables = self.trainable_variables
         context = tf.distribute.get_replica_context()
-        whole = context.all_reduce(tf.distribute.ReduceOp.SUM, tape.gradient(loss, variables))
-        clipped, _ = tf.clip_by_global_norm(whole, _CLIP)
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, tape.gradient(loss, variables))
+        if not self.whole:
+            body = {id(kernel) for kernel in self.stylizer.body}
+            gradients = [
+                tf.zeros_like(gradient) if id(variable) in body else gradient
+                for gradient, variable in zip(gradients, variables, strict=True)
+            ]
+        clipped, _ = tf.clip_by_global_norm(gradients, _CLIP)
         # The optimizer sums what it is given of all replicas.
         parts = [gradient / replicas for gradient in clipped]
         self.optimizer.apply_gradients(zip(parts, variables, strict=True))

@@ -126,6 +126,11 @@ class Keep(tf.keras.callbacks.Callback):
         self._optimizer, self._seconds = optimizer, seconds
         self._due = time.monotonic() + seconds
 
+    @staticmethod
+    def anything(folder: Path) -> bool:
+        """Whether there is anything put aside in a folder."""
+        return tf.train.latest_checkpoint(str(folder)) is not None
+
     def restore(self) -> int:
         """Goes on from the newest checkpoint, if there is one; returns the steps done so far."""
         self._manager.restore_or_initialize()

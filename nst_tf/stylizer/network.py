@@ -218,6 +218,20 @@ class Stylizer(tf.keras.Model):
         """The names of its styles."""
         return list(self._numbers["paintings"])
 
+    @property
+    def body(self) -> list[Any]:
+        """The convolutions' kernels, which all styles share."""
+        layers = [layer.convolution for layer in (*self.down, *self.blocks, *self.up)]
+        return [layer.kernel for layer in (*layers, self.last)]
+
+    @property
+    def numbers_of_styles(self) -> list[Any]:
+        """What each style has of its own, [styles, ...] each: γ, β, and what the photo's colours
+        become."""
+        layers = [layer.normalisation for layer in (*self.down, *self.blocks, *self.up)]
+        numbers = [number for layer in layers for number in (layer.gamma, layer.beta)]
+        return [*numbers, self.palette.matrix, self.palette.offset]
+
     def call(self, inputs: tf.Tensor | Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Float32 [batch, height, width, 3] in [0, 1].
 

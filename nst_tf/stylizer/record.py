@@ -27,9 +27,11 @@ class Record:
       course: what decides what is learnt.
       paintings: files.
       photos: names of those to learn from, and `held`, of those that are held out.
+      base: the stylizer that it begins with.
 
     Attributes:
       history: a row for every time that the held-out photos were looked at.
+      nearest: the base's style that each painting's began with.
 
     Raises:
       FileError: the folder holds another training.
@@ -42,16 +44,19 @@ class Record:
         paintings: Sequence[Path],
         photos: Sequence[str],
         held: Sequence[str],
+        base: Path | None = None,
     ) -> None:
         self._folder = folder
         identity = {
             **dataclasses.asdict(course),
             "paintings": {painting.stem: reading.sha256(painting) for painting in paintings},
+            "base": base and reading.sha256(base),
             "photos": [Path(photo).name for photo in photos],
             "held_out": [Path(photo).name for photo in held],
         }
         self._identity: dict[str, Any] = json.loads(json.dumps(identity))
         self.history: list[dict[str, float]] = []
+        self.nearest: list[str] = []
         if (folder / RECORD).exists():
             self._go_on(folder / RECORD)
 
@@ -59,6 +64,7 @@ class Record:
         try:
             found = dict(reading.read_json(path))
             self.history = [dict(row, step=int(row["step"])) for row in found["history"]]
+            self.nearest = list(map(str, found["nearest"]))
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(
                 f"{path} is not the record of a training: name another folder"
@@ -78,7 +84,8 @@ class Record:
           FileError: the folder cannot be written.
         """
         save(stylizer, self._folder / RESULT)
-        text = json.dumps({**self._identity, "history": self.history}, indent=1)
+        told = {"nearest": self.nearest, "history": self.history}
+        text = json.dumps({**self._identity, **told}, indent=1)
         files.write(self._folder / RECORD, text + "\n")
 
 

@@ -20,6 +20,7 @@ from nst_tf.pictures import images
 from nst_tf.pictures.crops import check_enough
 from nst_tf.pictures.images import Picture
 from nst_tf.stylizer import apprentice
+from nst_tf.stylizer import base as bases
 from nst_tf.stylizer.apprentice import Apprentice, steps_of
 from nst_tf.stylizer.callbacks import Curves, Exhibition, Guard, Keep, Progress, Stop
 from nst_tf.stylizer.course import Course, Stage
@@ -85,15 +86,9 @@ def train(
     with contextlib.ExitStack() as ending:
         ending.enter_context(locks.alone(folder))
         ending.enter_context(strategy.scope())
-        record = Record(folder, course, styles, learnt, held)
+        base = bases.file_of(course)
+        record = Record(folder, course, styles, learnt, held, base)
         stylizer = Stylizer(names, course.width, seed=course.seed)
-        optimizer = apprentice.optimizer(course.steps, course.learning_rate)
-        optimizer.build(stylizer.trainable_variables)
-        keep = Keep(folder / "checkpoints", stylizer, optimizer, checkpoint_every)
-        done = begun = keep.restore()
-        record.history = [row for row in record.history if row["step"] <= done]
-        if done >= course.steps:
-            return stylizer
         loss = PerceptualLoss(
             course.weights,
             course.preset,
@@ -103,8 +98,17 @@ def train(
             style_size=course.style_size,
             **course.overrides,
         )
-        model = Apprentice(stylizer, loss)
         apart = [images.load(known[name]) for name in held]
+        if base is not None and not Keep.anything(folder / "checkpoints"):
+            record.nearest = _begin(stylizer, bases.load(base), apart, loss, course)
+        optimizer = apprentice.optimizer(course.steps, course.learning_rate)
+        optimizer.build(stylizer.trainable_variables)
+        keep = Keep(folder / "checkpoints", stylizer, optimizer, checkpoint_every)
+        done = begun = keep.restore()
+        record.history = [row for row in record.history if row["step"] <= done]
+        if done >= course.steps:
+            return stylizer
+        model = Apprentice(stylizer, loss)
         shown = [images.load(photo, _SHOWN_SIZE) for photo in apart[:_SHOWN]]
         exhibition = Exhibition(shown, folder / "sheets", sheet_every)
         watchers: list[Any] = [Guard(), stop, exhibition, keep]
@@ -119,6 +123,7 @@ def train(
                 continue
             keep.end = stage.end
             exhibition.show = _judge(model, apart, stage, record)
+            model.whole = stage.whole
             model.compile(optimizer=optimizer, jit_compile=False)
             batches = _batches(
                 {name: known[name] for name in learnt}, stage, course, len(names), done
@@ -136,6 +141,25 @@ def train(
             exhibition.hang(stylizer, done)
             record.write(stylizer)
         return stylizer
+
+
+def _begin(
+    stylizer: Stylizer,
+    base: Stylizer,
+    photos: Sequence[np.ndarray],
+    loss: PerceptualLoss,
+    course: Course,
+) -> list[str]:
+    """Gives it what the base can do, and returns the base's style nearest to each painting."""
+    side = course.sizes[0]
+    few = tf.stack([images.cover(photo, side, side) for photo in photos[:_SHOWN]])
+    numbers = range(len(stylizer.paintings))
+
+    def losses(painted: tf.Tensor) -> tf.Tensor:
+        each = [loss.each(few, painted, [number] * len(few)) for number in numbers]
+        return tf.reduce_mean(each, 1)
+
+    return bases.begin(stylizer, base, few, losses)
 
 
 def _strategy(batch: int) -> tf.distribute.Strategy:
