@@ -4,9 +4,9 @@
     python benchmarks/one_pass.py PAINTING STYLIZER.keras --photos=HELD_OUT --measure=speed
 
 `loss` is the yardstick of Johnson, Alahi and Fei-Fei, arXiv:1603.08155, figure 5: the total loss
-of what one pass paints of photos that it never learnt from, and after how many evaluations of loss and
-gradient L-BFGS is as low. It minimises the very same function of the same size, from white noise,
-as theirs, and from the photo, from which the package begins. Where it is not as low within
+of what one pass paints of photos that it never learnt from, and after how many evaluations of loss
+and gradient L-BFGS is as low. It minimises the very same function of the same size, from white
+noise, as theirs, and from the photo, from which the package begins. Where it is not as low within
 --evaluations, the table says as many.
 
 `speed`: seconds of the default preset's whole run at 512 pixels (building included, TensorFlow's
