@@ -70,7 +70,9 @@ def test_at_first_only_the_styles_learn(folder, file, tmp_path):  # noqa: F811
     assert len(nearest) == 2
     base = stirred(("a", "b", "c"), WIDTH)
     for place, name in enumerate(nearest):
-        assert np.abs(painted(first, place) - painted(base, base.paintings.index(name))).max() > 0.01
+        assert (
+            np.abs(painted(first, place) - painted(base, base.paintings.index(name))).max() > 0.01
+        )
     both = trained(folder, tmp_path / "both", course(file, styles_first=0.5))
     for ours, theirs in zip(kernels(both), begun, strict=True):
         assert np.abs(ours - theirs).max() > 0
@@ -87,7 +89,7 @@ def test_it_goes_on_to_the_same_weights(folder, file, tmp_path):  # noqa: F811
 
 
 def test_what_does_not_fit_is_refused(folder, file, tmp_path):  # noqa: F811
-    with pytest.raises(SettingsError, match="width is 0.125, and the base's 0.0625"):
+    with pytest.raises(SettingsError, match=r"width is 0.125, and the base's 0.0625"):
         trained(folder, tmp_path / "wide", course(file, width=1 / 8))
     with pytest.raises(FileError, match="nowhere"):
         trained(folder, tmp_path / "none", course("nowhere.keras"))

@@ -45,6 +45,13 @@ def define_flags() -> flags.FlagValues:
         "Longer side of the results in pixels; 0 keeps each photo's own.",
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "tile",
+        None,
+        "Side of tiles in pixels, in which photos larger than memory are painted by a small copy's "
+        "moments; 0 for the whole photo. By default whole where there is the memory.",
+        flag_values=values,
+    )
     return values
 
 
@@ -71,7 +78,7 @@ def main(argv: list[str]) -> int:
     for path, output in zip(given, outputs, strict=True):
         try:
             photo = images.load(path, values.size or None)
-            images.save(stylizer.paint(photo, values.strength, styles), output)
+            images.save(stylizer.paint(photo, values.strength, styles, values.tile), output)
             print(output, flush=True)
         except PictureError as error:  # the others are painted all the same
             print(f"nst-tf paint: {error}", file=sys.stderr)

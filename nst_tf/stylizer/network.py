@@ -12,16 +12,21 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from nst_tf.errors import SettingsError
-from nst_tf.pictures import encoded, images, one_pass
+from nst_tf.pictures import images, one_pass
+from nst_tf.stylizer import tiles
 from nst_tf.stylizer.borders import fitted, mirrored
-from nst_tf.stylizer.normalisation import ConditionalInstanceNormalization
+from nst_tf.stylizer.normalisation import (
+    ConditionalInstanceNormalization,
+    Moments,
+    own_moments,
+)
 from nst_tf.stylizer.palette import Palette
 
 #: Channels of the three sizes at width 1, as in the paper.
@@ -85,10 +90,21 @@ class Convolution(tf.keras.layers.Layer):
         self.normalisation.build((None, None, None, channels))
         self.built = True
 
-    def call(self, maps: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """Feature maps [batch, height, width, channels] by the styles' shares [batch, styles]."""
-        around = mirrored(maps, self._config["kernel"] // 2)
-        maps = self.normalisation(self.convolution(around), shares)
+    @property
+    def reach(self) -> int:
+        """How many positions away what it sees of the maps before it is at most."""
+        return int(self._config["kernel"]) // 2
+
+    def call(
+        self,
+        maps: tf.Tensor,
+        shares: tf.Tensor,
+        moments: Callable[[tf.Tensor], Moments] = own_moments,
+    ) -> tf.Tensor:
+        """Feature maps [batch, height, width, channels] by the styles' shares [batch, styles] and
+        the moments that `ConditionalInstanceNormalization` takes."""
+        around = mirrored(maps, self.reach)
+        maps = self.normalisation(self.convolution(around), shares, moments=moments)
         return tf.nn.relu(maps) if self._config["relu"] else maps
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
@@ -179,7 +195,11 @@ class Stylizer(tf.keras.Model):
         return [float(by_name.get(name, 0)) for name in self.paintings]
 
     def paint(
-        self, photo: Any, strength: float = 1.0, styles: Sequence[float] | None = None
+        self,
+        photo: Any,
+        strength: float = 1.0,
+        styles: Sequence[float] | None = None,
+        tile: int | None = None,
     ) -> np.ndarray:
         """One photo painted, float32 [height, width, 3] in [0, 1].
 
@@ -187,31 +207,34 @@ class Stylizer(tf.keras.Model):
           photo: as `images.load` takes it.
           strength: how much is painted, from 0 (the photo) to 1.
           styles: the share of each style; None for equal parts.
+          tile: pixels of the side of tiles, whose moments are those of a thumbnail of the photo
+            (`tiles.painted`); 0 for the whole photo at once; None for that where there is the
+            memory, else for tiles as large as there is.
 
         Raises:
           PictureError: it cannot be read, or there is not the memory to paint it.
+          SettingsError: tile is no such number.
         """
         content = images.load(photo)
-        height, width = content.shape[:2]
-        needed = (_BYTES + _BYTES_BY_WIDTH * self._numbers["width"]) * height * width
-        encoded.check_memory(f"a photo of {width}x{height} pixels, painted in one pass,", needed)
-        inputs = {
-            "content": content[np.newaxis],
-            "strength": np.array([strength], np.float32),
-            **({} if styles is None else {"styles": np.array([styles], np.float32)}),
-        }
-        painted: np.ndarray = self._of_any_size(inputs)[0].numpy()
-        return painted
+        bytes_of_pixel = _BYTES + _BYTES_BY_WIDTH * self._numbers["width"]
+        side = tiles.side(content.shape[:2], tile, bytes_of_pixel, self.reach)
+        shares = self._shares(None if styles is None else np.array([styles], np.float32), 1)
+        if side:
+            painted = tiles.painted(self, content, shares, side)
+        else:
+            painted = self._of_any_size(content[np.newaxis], shares)[0].numpy()
+        share = np.clip(np.float32(strength), 0, 1)
+        mixed: np.ndarray = content + share * (painted - content)
+        return mixed
 
     @functools.cached_property
     def _of_any_size(self) -> Any:
-        any_size = {"content": tf.TensorSpec([1, None, None, 3]), "strength": tf.TensorSpec([1])}
-        styles = {"styles": tf.TensorSpec([1, len(self.paintings)])}
-        plain, mixed = (
-            tf.function(self.call, input_signature=[signature], autograph=False)
-            for signature in (any_size, any_size | styles)
+        signature = [tf.TensorSpec([1, None, None, 3]), tf.TensorSpec([1, len(self.paintings)])]
+        return tf.function(
+            lambda photo, styles: self.call({"content": photo, "styles": styles}),
+            input_signature=signature,
+            autograph=False,
         )
-        return lambda inputs: (mixed if "styles" in inputs else plain)(inputs)
 
     @property
     def paintings(self) -> list[str]:
@@ -245,21 +268,55 @@ class Stylizer(tf.keras.Model):
         photo = tf.cast(given["content"], tf.float32)
         count, sides = tf.shape(photo)[0], tf.shape(photo)[1:3]
         shares = self._shares(given.get("styles"), count)
-        whole = fitted(photo, _MULTIPLE, _LEAST)
-        maps = tf.cast(whole - 0.5, self.compute_dtype)
-        for layer in self.down:
-            maps = layer(maps, shares)
-        for first, second in zip(self.blocks[::2], self.blocks[1::2], strict=True):
-            maps += second(first(maps, shares), shares)
-        for layer in self.up:
-            maps = layer(_doubled(maps), shares)
-        painted = self.palette(self.last(mirrored(maps, _EDGE // 2)), whole, shares)
+        painted = self.painted(self.fitted(photo), shares)
         painted = tf.reshape(painted[:, : sides[0], : sides[1]], tf.shape(photo))
         painted.set_shape(photo.shape)
         if given.get("strength") is None:
             return painted
         strength = tf.reshape(tf.cast(given["strength"], tf.float32), [-1, 1, 1, 1])
         return photo + tf.clip_by_value(strength, 0.0, 1.0) * (painted - photo)
+
+    #: Height and width of what `painted` takes are multiples of it.
+    multiple = _MULTIPLE
+
+    def fitted(self, photos: tf.Tensor) -> tf.Tensor:
+        """Photos [batch, height, width, 3] of any size as `painted` takes them, their mirror image
+        to the right and below."""
+        return fitted(photos, _MULTIPLE, _LEAST)
+
+    def painted(
+        self,
+        photo: tf.Tensor,
+        shares: tf.Tensor,
+        moments: Callable[[tf.Tensor], Moments] = own_moments,
+    ) -> tf.Tensor:
+        """Photos of a height and width that are multiples of `multiple`, 16 at least, painted.
+
+        Args:
+          photo: float32 [batch, height, width, 3] in [0, 1].
+          shares: of each style, float32 [batch, styles], each picture's summing to 1.
+          moments: asked for those of each normalisation, in their order.
+        """
+        maps = tf.cast(photo - 0.5, self.compute_dtype)
+        for layer in self.down:
+            maps = layer(maps, shares, moments=moments)
+        for first, second in zip(self.blocks[::2], self.blocks[1::2], strict=True):
+            maps += second(first(maps, shares, moments=moments), shares, moments=moments)
+        for layer in self.up:
+            maps = layer(_doubled(maps), shares, moments=moments)
+        pictures: tf.Tensor = self.palette(self.last(mirrored(maps, _EDGE // 2)), photo, shares)
+        return pictures
+
+    @property
+    def reach(self) -> int:
+        """How many pixels away what a pixel of a result is made of is at most, but for the moments
+        of normalisations: a multiple of `multiple`."""
+        first, second, third = (layer.reach for layer in self.down)
+        blocks = sum(layer.reach * _MULTIPLE for layer in self.blocks)
+        # Of maps that are made twice as large, a position is up to one of the smaller ones away.
+        larger, largest = (layer.reach + 1 for layer in self.up)
+        far = first + second + 2 * third + blocks + 2 * larger + largest + _EDGE // 2
+        return -(-far // _MULTIPLE) * _MULTIPLE
 
     def _shares(self, given: Any, count: tf.Tensor) -> tf.Tensor:
         """Of each style, float32 [batch, styles], each picture's summing to 1."""

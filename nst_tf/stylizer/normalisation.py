@@ -9,12 +9,22 @@ mixtures of styles are those of their numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 #: What is added to variances: of a picture of one colour, they are 0.
 _LEAST = 1e-5
+
+#: Mean and variance, each float32 [batch or 1, 1, 1, channels].
+Moments = tuple[tf.Tensor, tf.Tensor]
+
+
+def own_moments(maps: tf.Tensor) -> Moments:
+    """Of every channel of every picture of float32 [batch, height, width, channels]."""
+    mean, variance = tf.nn.moments(maps, (1, 2), keepdims=True)
+    return mean, variance
 
 
 @tf.keras.utils.register_keras_serializable("nst_tf")
@@ -38,11 +48,17 @@ class ConditionalInstanceNormalization(tf.keras.layers.Layer):
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
         self.built = True
 
-    def call(self, maps: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """Feature maps [batch, height, width, channels] by the styles' shares [batch, styles]."""
+    def call(
+        self,
+        maps: tf.Tensor,
+        shares: tf.Tensor,
+        moments: Callable[[tf.Tensor], Moments] = own_moments,
+    ) -> tf.Tensor:
+        """Feature maps [batch, height, width, channels] by the styles' shares [batch, styles] and
+        by the maps' own moments, or those that take their place."""
         whole = tf.cast(maps, tf.float32)
         shares = tf.cast(shares, tf.float32)
-        mean, variance = tf.nn.moments(whole, (1, 2), keepdims=True)
+        mean, variance = moments(whole)
         gamma, beta = (
             tf.matmul(shares, tf.cast(numbers, tf.float32))[:, tf.newaxis, tf.newaxis]
             for numbers in (self.gamma, self.beta)
