@@ -101,8 +101,8 @@ def yardstick(painting: str, stylizers: Mapping[str, Any], photos: Sequence[str]
             rows.append({"photo": Path(path).name, "picture": start, "losses": losses.tolist()})
     for name in stylizers:
         for start in _STARTS:
-            counts = [row[f"from {start}"] for row in rows if row["picture"] == name]
-            quarters = np.percentile(counts, [0, 25, 50, 75, 100])
+            reached_after = [row[f"from {start}"] for row in rows if row["picture"] == name]
+            quarters = np.percentile(reached_after, [0, 25, 50, 75, 100])
             told = ", ".join(f"{value:.0f}" for value in quarters)
             print(f"{name}: as low after N evaluations from {start}: {told} (quartiles)")
     return rows

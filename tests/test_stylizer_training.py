@@ -49,10 +49,10 @@ def trained(folder, out, course=SMALL, **options):
 
 
 def test_stages_take_about_as_long():
-    course = Course(sizes=(128, 256), steps=1000)
+    course = Course(sizes=(128, 256), steps=1000, base="none")
     assert list(course.stages()) == [Stage(128, 0, 800), Stage(256, 800, 1000)]
     assert [course.share(step) for step in (0, 400, 800, 900, 1000)] == [0, 0.25, 0.5, 0.75, 1]
-    assert list(Course(steps=1).stages()) == [Stage(128, 0, 1)]
+    assert list(Course(steps=1, base="none").stages()) == [Stage(128, 0, 1)]
 
 
 class Cut(Stop):
@@ -260,3 +260,21 @@ def test_killed_it_goes_on(folder, tmp_path):
             assert code == ((143 if kill else -signal.SIGKILL) if kill < kills else 0)
         held_out.append(json.loads((out / "training.json").read_text())["history"][-1]["held_out"])
     assert held_out[1] == pytest.approx(held_out[0], rel=1e-3)
+
+
+def test_in_half_precision(folder, tmp_path):
+    """As in float32 but for rounding; what is loaded computes in float32."""
+    histories = []
+    for precision in ("float32", "mixed_bfloat16"):
+        out = tmp_path / precision
+        made = trained(folder, out, precision=precision, sheet_every=2, dtype="float32")
+        histories.append(json.loads((out / "training.json").read_text())["history"])
+    ours, theirs = ([row["held_out"] for row in history] for history in histories)
+    np.testing.assert_allclose(ours, theirs, rtol=0.05)
+    assert ours != theirs
+    loaded = nst_tf.Stylizer.load(tmp_path / "mixed_bfloat16" / "stylizer.keras")
+    assert (made.compute_dtype, loaded.compute_dtype) == ("bfloat16", "float32")
+    for here, there in zip(loaded.get_weights(), made.get_weights(), strict=True):
+        np.testing.assert_array_equal(here, there)
+    with pytest.raises(SettingsError, match="precision"):
+        trained(folder, tmp_path / "other", precision="mixed_float16")

@@ -108,6 +108,12 @@ def define_flags() -> flags.FlagValues:
         ["auto", *choices.LOSS_DTYPES],
         "What the losses' network is computed in; 'auto' is what suits the machine.",
     )
+    one_of(
+        "precision",
+        "float32",
+        choices.LOSS_DTYPES,
+        "What the stylizer itself is computed in: half precision pays on a GPU.",
+    )
     whole("sheet_every", 200, "Steps between two sheets, each with the network so far.")
     number("checkpoint_every", 60.0, "Seconds after which the training is put aside again.")
     text("logdir", None, "Also write curves for TensorBoard to this folder.")
@@ -145,6 +151,7 @@ def main(argv: list[str]) -> int:
             values.out,
             course,
             dtype=values.dtype,
+            precision=values.precision,
             sheet_every=values.sheet_every,
             checkpoint_every=values.checkpoint_every,
             logdir=values.logdir,

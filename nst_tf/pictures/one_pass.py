@@ -42,21 +42,29 @@ def painted(path: str | os.PathLike[str], photo: np.ndarray) -> np.ndarray:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """The stylizer in a file, and no other model: nothing is made of what another's names.
+    """The stylizer in a file, in float32 whatever it was trained in, and no other model: nothing is
+    made of what another's names.
 
     Raises:
       FileError: the file cannot be read, or holds none.
     """
     reading.opened(path, reading.MOST_WEIGHTS).close()
+    model: Any = None
     try:
         name = _name(path)
-        model = tf.keras.models.load_model(os.fspath(path), compile=False) if name == _NAME else 0
+        if name == _NAME:
+            model = tf.keras.models.load_model(os.fspath(path), compile=False)
     except Exception as error:  # zip, JSON, HDF5 and Keras each raise what they like
         reason = " ".join(str(error).split())[:200]
         raise FileError(f"{path} is no stylizer that can be read: {reason}") from error
-    if name != _NAME:
+    if model is None:
         raise FileError(f"{path} holds another model, no stylizer: {name}")
-    return model
+    config = model.get_config()
+    if config["dtype"] == "float32":
+        return model
+    whole = type(model)(**{**config, "dtype": "float32"})
+    whole.set_weights(model.get_weights())
+    return whole
 
 
 def _name(path: str | os.PathLike[str]) -> str:

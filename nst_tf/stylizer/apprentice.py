@@ -32,7 +32,7 @@ class Apprentice(tf.keras.Model):
     """
 
     def __init__(self, stylizer: Stylizer, loss: PerceptualLoss) -> None:
-        super().__init__(name="apprentice")
+        super().__init__(name="apprentice", dtype="float32")
         self.stylizer, self._looked_at = stylizer, loss
         self._mean = tf.keras.metrics.Mean(name="loss")
         self.whole = True
@@ -65,19 +65,28 @@ class Apprentice(tf.keras.Model):
         with tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, photos, self(inputs)) / replicas
         variables = self.trainable_variables
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, tape.gradient(loss, variables))
+        gradients = tape.gradient(loss, variables)
         if not self.whole:
             body = {id(kernel) for kernel in self.stylizer.body}
             gradients = [
                 tf.zeros_like(gradient) if id(variable) in body else gradient
                 for gradient, variable in zip(gradients, variables, strict=True)
             ]
-        clipped, _ = tf.clip_by_global_norm(gradients, _CLIP)
-        # The optimizer sums what it is given of all replicas.
-        parts = [gradient / replicas for gradient in clipped]
-        self.optimizer.apply_gradients(zip(parts, variables, strict=True))
-        return {"loss": self._mean.result()}
+        if replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            gradients, _ = tf.clip_by_global_norm(gradients, _CLIP)
+            # The optimizer sums what it is given of all replicas.
+            gradients = [gradient / replicas for gradient in gradients]
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        mean = self._mean.result()
+        # Of several workers Keras 3 takes the mean over an axis, which a number has not.
+        several = tf.distribute.get_strategy().cluster_resolver is not None
+        return {"loss": tf.reshape(mean, [1]) if several else mean}
+
+    def _maybe_symbolic_build(self, *_: Any, **__: Any) -> None:
+        """Nothing: all parts are built. Keras 3 would reduce a batch over all workers for it, and
+        cannot where a batch has inputs by name."""
 
     def each(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """The loss of each picture, float32 [batch]."""

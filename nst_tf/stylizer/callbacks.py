@@ -122,6 +122,7 @@ class Keep(tf.keras.callbacks.Callback):
         super().__init__()
         self.end = -1
         checkpoint = tf.train.Checkpoint(stylizer=stylizer, optimizer=optimizer)
+        _ = checkpoint.save_counter  # which is made now, by all workers of a training at once
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
         self._optimizer, self._seconds = optimizer, seconds
         self._due = time.monotonic() + seconds

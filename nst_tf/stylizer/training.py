@@ -19,7 +19,8 @@ from nst_tf.network import machine
 from nst_tf.pictures import images
 from nst_tf.pictures.crops import check_enough
 from nst_tf.pictures.images import Picture
-from nst_tf.stylizer import apprentice
+from nst_tf.recipe import choices
+from nst_tf.stylizer import apprentice, replicas
 from nst_tf.stylizer import base as bases
 from nst_tf.stylizer.apprentice import Apprentice, steps_of
 from nst_tf.stylizer.callbacks import Curves, Exhibition, Guard, Keep, Progress, Stop
@@ -40,6 +41,7 @@ def train(
     course: Course | None = None,
     *,
     dtype: str = "auto",
+    precision: str = "float32",
     sheet_every: int = 200,
     checkpoint_every: float = 60.0,
     logdir: str | os.PathLike[str] | None = None,
@@ -58,13 +60,16 @@ def train(
       course: what decides what is learnt.
       dtype: what the losses' network is computed in, one of `choices.LOSS_DTYPES`; `auto` is what
         suits the machine.
+      precision: what the stylizer is computed in, one of `choices.LOSS_DTYPES`; its weights are
+        float32 all the same, and so is what `Stylizer.load` makes of them.
       sheet_every: so many steps a sheet, the held-out photos' loss and the network so far.
       checkpoint_every: so many seconds it is put aside.
       logdir: for curves in TensorBoard; None for none.
       stop: with which it can be asked to stop.
       progress: whether a bar is shown.
-      strategy: of tf.distribute, in this process: its replicas have equal parts of every batch, and
-        what is learnt is as without. None is one for all GPUs, where there are several.
+      strategy: of tf.distribute: its replicas have equal parts of every batch, and what is learnt
+        is as without. None is one for the workers that TF_CONFIG names, of which the first alone
+        writes, and all read `out`; or else for all GPUs, where there are several.
 
     Returns:
       The network.
@@ -73,10 +78,13 @@ def train(
       SettingsError, PictureError, WeightsError, FileError: something cannot be used, or `out` holds
         another training, or is in use by this one.
       DivergenceError: the loss did not stay finite.
+      NSTError: another worker has ended.
     """
+    choices.check("precision", precision, choices.LOSS_DTYPES)
     course, stop, folder = course or Course(), stop or Stop(), Path(out)
-    strategy = strategy or _strategy(course.batch)
-    _check_strategy(strategy, course.batch)
+    strategy = strategy or replicas.strategy(course.batch)
+    replicas.check(strategy, course.batch)
+    chief = replicas.is_chief(strategy)
     styles = [Path(painting) for painting in paintings]
     names = _names(styles)
     known = data.photos(photos)
@@ -84,11 +92,13 @@ def train(
     for where in (folder, folder / "sheets", folder / "checkpoints"):
         files.make_folder(where)
     with contextlib.ExitStack() as ending:
-        ending.enter_context(locks.alone(folder))
+        if chief:
+            ending.enter_context(locks.alone(folder))
+        ending.enter_context(replicas.naming_losses(strategy))
         ending.enter_context(strategy.scope())
         base = bases.file_of(course)
         record = Record(folder, course, styles, learnt, held, base)
-        stylizer = Stylizer(names, course.width, seed=course.seed)
+        stylizer = Stylizer(names, course.width, precision, seed=course.seed)
         loss = PerceptualLoss(
             course.weights,
             course.preset,
@@ -111,12 +121,12 @@ def train(
         model = Apprentice(stylizer, loss)
         shown = [images.load(photo, _SHOWN_SIZE) for photo in apart[:_SHOWN]]
         exhibition = Exhibition(shown, folder / "sheets", sheet_every)
-        watchers: list[Any] = [Guard(), stop, exhibition, keep]
-        if progress:
+        watchers: list[Any] = [Guard(), stop, *([exhibition, keep] if chief else [])]
+        if progress and chief:
             bar = Progress(course)
             ending.callback(bar.close)
             watchers.append(bar)
-        if logdir is not None:
+        if logdir is not None and chief:
             watchers.append(Curves(Path(logdir), record.history))
         for stage in course.stages():
             if done >= stage.end or stop.asked:
@@ -137,7 +147,7 @@ def train(
                     shuffle=False,
                 )
             done = steps_of(optimizer)
-        if done > begun:
+        if done > begun and chief:
             exhibition.hang(stylizer, done)
             record.write(stylizer)
         return stylizer
@@ -160,25 +170,6 @@ def _begin(
         return tf.reduce_mean(each, 1)
 
     return bases.begin(stylizer, base, few, losses)
-
-
-def _strategy(batch: int) -> tf.distribute.Strategy:
-    """For as many of this machine's GPUs as the batch has equal parts for."""
-    gpus = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
-    used = next((count for count in range(len(gpus), 1, -1) if not batch % count), 1)
-    return tf.distribute.MirroredStrategy(gpus[:used]) if used > 1 else tf.distribute.get_strategy()
-
-
-def _check_strategy(strategy: tf.distribute.Strategy, batch: int) -> None:
-    """Raises SettingsError where it does not learn as one alone would."""
-    replicas = strategy.num_replicas_in_sync
-    if batch % replicas:
-        raise SettingsError(
-            f"a batch of {batch} has no equal parts for {replicas} replicas: use one of "
-            f"{-(-batch // replicas) * replicas}"
-        )
-    if tf.keras.mixed_precision.global_policy().name == "mixed_float16" and replicas > 1:
-        raise SettingsError("several replicas learn in mixed_bfloat16 or float32: set that policy")
 
 
 @contextlib.contextmanager
