@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from nst_tf.pictures import images
 from nst_tf.pictures.crops import check_enough
 from nst_tf.pictures.images import Picture
 from nst_tf.recipe import choices
-from nst_tf.stylizer import apprentice, replicas
+from nst_tf.stylizer import apprentice, blobs, replicas
 from nst_tf.stylizer import base as bases
 from nst_tf.stylizer.apprentice import Apprentice, steps_of
 from nst_tf.stylizer.callbacks import Curves, Exhibition, Guard, Keep, Progress, Stop
@@ -150,6 +151,8 @@ def train(
         if done > begun and chief:
             exhibition.hang(stylizer, done)
             record.write(stylizer)
+            if told := blobs.warning(stylizer, shown):
+                warnings.warn(told, stacklevel=2)
         return stylizer
 
 
