@@ -1,16 +1,19 @@
-"""Asks a running TF Serving for the features, statistics or losses of pictures.
+"""Asks a running TF Serving for the features, statistics or losses of pictures, or a stylizer for
+what it paints of them.
 
     python scripts/query_serving.py photo.jpg --model=mini --signature=image_bytes_grams
     python scripts/query_serving.py photo.jpg --model=mini --grpc=localhost:8500
+    python scripts/query_serving.py photo.jpg --model=starry --signature=image_bytes --strength=0.8
 
 Sends the files as they are to a signature that takes `image_bytes`, over REST or, with --grpc, over
-gRPC, and prints each output's name, shape and range; --out keeps them as .npz. Needs the extra
-`serve`.
+gRPC, and prints each output's name, shape and range; --out keeps them as .npz. Files that come back
+are decoded. Needs the extra `serve`.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import os
 import sys
 import time
@@ -22,11 +25,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from absl import app, flags
+from PIL import Image
 
 _MODEL = flags.DEFINE_string("model", "mini", "The model's name.")
 _SIGNATURE = flags.DEFINE_string("signature", "image_bytes_grams", "One that takes image_bytes.")
 _REST = flags.DEFINE_string("rest", "http://localhost:8501", "Where the server's REST API is.")
 _GRPC = flags.DEFINE_string("grpc", None, "Where its gRPC API is; in place of REST.")
+_STRENGTH = flags.DEFINE_float(
+    "strength", None, "To a stylizer: how much it paints, from 0 (the photo) to 1.", 0, 1
+)
+_STYLES = flags.DEFINE_list(
+    "styles", None, "To one of several paintings: the share of each, as its card has them: 3,1."
+)
 _TIMEOUT = flags.DEFINE_float("timeout", 30, "Seconds that one attempt may take.")
 _ATTEMPTS = flags.DEFINE_integer("attempts", 4, "How often to try while it is unavailable.", 1)
 _OUT = flags.DEFINE_string("out", None, "Also write the outputs here, as .npz.")
@@ -42,6 +52,26 @@ class UnavailableError(QueryError):
     """The server is not there, or not ready: worth another attempt."""
 
 
+def dials(count: int) -> dict[str, Any]:
+    """What says how a stylizer paints, of each of so many pictures the same."""
+    rows: dict[str, Any] = {}
+    if _STRENGTH.value is not None:
+        rows["strength"] = [_STRENGTH.value] * count
+    if _STYLES.value is not None:
+        try:
+            shares = [float(share) for share in _STYLES.value]
+        except ValueError as error:
+            given = ",".join(_STYLES.value)
+            raise app.UsageError(f"--styles={given}: use a number for each, as in 3,1") from error
+        rows["styles"] = [shares] * count
+    return rows
+
+
+def pixels(files: list[bytes]) -> np.ndarray:
+    """Pictures of one size that came as files, uint8 [batch, height, width, 3]."""
+    return np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in files])
+
+
 def rest(files: list[bytes]) -> Outputs:
     """One request over REST."""
     import requests
@@ -49,7 +79,10 @@ def rest(files: list[bytes]) -> Outputs:
     url = f"{_REST.value}/v1/models/{_MODEL.value}:predict"
     body = {
         "signature_name": _SIGNATURE.value,
-        "inputs": {"image_bytes": [{"b64": base64.b64encode(data).decode()} for data in files]},
+        "inputs": {
+            "image_bytes": [{"b64": base64.b64encode(data).decode()} for data in files],
+            **dials(len(files)),
+        },
     }
     try:
         answer = requests.post(url, json=body, timeout=_TIMEOUT.value)
@@ -67,7 +100,12 @@ def rest(files: list[bytes]) -> Outputs:
         raise QueryError(f"{url} is no TF Serving: it said {answer.text[:300]}") from error
     if not isinstance(outputs, dict):  # a signature with one output
         outputs = {"output": outputs}
-    return {name: np.asarray(value, np.float32) for name, value in outputs.items()}
+    return {
+        name: pixels([base64.b64decode(one["b64"]) for one in value])
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+        else np.asarray(value, np.float32)
+        for name, value in outputs.items()
+    }
 
 
 def grpc(files: list[bytes]) -> Outputs:
@@ -80,6 +118,8 @@ def grpc(files: list[bytes]) -> Outputs:
     request.model_spec.name = _MODEL.value
     request.model_spec.signature_name = _SIGNATURE.value
     request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(files))
+    for name, rows in dials(len(files)).items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(rows, tf.float32))
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     with library.insecure_channel(_GRPC.value, options=unlimited) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -93,7 +133,12 @@ def grpc(files: list[bytes]) -> Outputs:
             ):
                 raise UnavailableError(text) from error
             raise QueryError(text) from error
-    return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
+    return {
+        name: pixels(list(value.string_val))
+        if value.dtype == tf.string.as_datatype_enum
+        else tf.make_ndarray(value)
+        for name, value in answer.outputs.items()
+    }
 
 
 def patiently(ask: Callable[[list[bytes]], Outputs], files: list[bytes]) -> Outputs:

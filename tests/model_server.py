@@ -53,6 +53,10 @@ def serving(version, name, refusals=0, workers=8):
             raise tf.errors.NotFoundError(None, None, f"Servable not found for request: {model}")
         if signature not in signatures:
             raise tf.errors.FailedPreconditionError(None, None, f"no signature {signature}")
+        wanted = signatures[signature].structured_input_signature[1]
+        if lacking := sorted(set(wanted) - set(inputs)):
+            text = f"input size does not match signature: missing {lacking}"
+            raise tf.errors.InvalidArgumentError(None, None, text)
         outputs = signatures[signature](**inputs)
         return {key: value.numpy() for key, value in outputs.items()}
 
@@ -77,7 +81,10 @@ def serving(version, name, refusals=0, workers=8):
             inputs = {key: tf.constant(decoded(value)) for key, value in body["inputs"].items()}
             try:
                 outputs = predict(model, body["signature_name"], inputs)
-                status, answer = 200, {"outputs": {k: v.tolist() for k, v in outputs.items()}}
+                told = {key: encoded(value) for key, value in outputs.items()}
+                # Of one output, TF Serving leaves the name out.
+                status = 200
+                answer = {"outputs": told if len(told) > 1 else next(iter(told.values()))}
             except tf.errors.OpError as error:
                 http = {tf.errors.UNAVAILABLE: 503, tf.errors.NOT_FOUND: 404}
                 status, answer = http.get(error.error_code, 400), {"error": error.message}
@@ -110,6 +117,13 @@ def tensor_of(proto):
         shape = [dimension.size for dimension in proto.tensor_shape.dim]
         return tf.reshape(tf.constant(list(proto.string_val), tf.string), shape)
     return tf.constant(tf.make_ndarray(proto))
+
+
+def encoded(array):
+    """An output in REST's JSON, bytes as {"b64": ...}."""
+    if array.dtype != object:
+        return array.tolist()
+    return [{"b64": base64.b64encode(one).decode()} for one in array]
 
 
 def decoded(value):

@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rounding
+import stylizers
 import tensorflow as tf
-from absl import flags
+from absl import app, flags
+from absl.testing import flagsaver
 
 from nst_tf import assets
+from nst_tf.pictures import images
+from nst_tf.stylizer import servable
 
 pytest.importorskip("tensorflow_serving")
 import model_server
@@ -95,6 +99,49 @@ def test_eight_clients_at_once_with_bad_bytes_among_good_ones(expected, server):
             assert ("said 400" if number == 2 else "said INVALID_ARGUMENT") in answer
         else:
             assert_right(expected, answer)
+
+
+@pytest.fixture(scope="module")
+def stylizer():
+    return stylizers.stirred(("one", "two"))
+
+
+@pytest.fixture(scope="module")
+def painting_server(stylizer, tmp_path_factory):
+    version = tmp_path_factory.mktemp("stylizer") / "1"
+    served = servable.ServedStylizer(stylizer, 32)
+    tf.saved_model.save(served, str(version), signatures=served.signatures())
+    with model_server.serving(version, "painter") as addresses:
+        yield addresses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["rest", "grpc"])
+def test_what_a_stylizer_paints(stylizer, painting_server, how, tmp_path):
+    """Against the network itself, of the two pictures at the size that is served."""
+    address = f"--{how}={getattr(painting_server, how)}"
+    asked = (*PICTURES, address, "--model=painter", "--signature=image_bytes")
+    done = query(*asked, "--strength=0.5", "--styles=3,1", f"--out={tmp_path}/o.npz")
+    assert done.returncode == 0, done.stderr
+    assert "[2, 32, 32, 3]" in done.stdout
+    [made] = np.load(tmp_path / "o.npz").values()
+    assert made.dtype == np.uint8
+    seen = np.stack([images.cover(images.load(path), 32, 32) for path in PICTURES])
+    for strength, styles, same in ((0.5, (3, 1), True), (1, (3, 1), False), (0.5, (1, 3), False)):
+        told = {"content": seen, "strength": np.float32([strength]), "styles": np.float32([styles])}
+        apart = np.abs(255 * stylizer(told).numpy() - made).mean()
+        assert (apart < 2) if same else (apart > 4)
+    done = query(*asked)
+    assert done.returncode == 1 and "strength" in done.stderr
+
+
+def test_shares_that_are_none():
+    flags.FLAGS(["query"])
+    with (
+        flagsaver.flagsaver(styles=["3", "more"]),
+        pytest.raises(app.UsageError, match="--styles=3,more: use a number for each"),
+    ):
+        query_serving.dials(1)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ stylizer paints, or a mix of these."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,11 @@ NOISE = 0.01
 
 
 def image(
-    init: str | Given, content: np.ndarray, styles: Sequence[np.ndarray], seed: int
+    init: str | Given,
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    seed: int,
+    paintings: Mapping[str, float] | None = None,
 ) -> np.ndarray:
     """The image that a run starts from.
 
@@ -37,12 +41,14 @@ def image(
       init: `content`; `style`, the first style image; `blurred`, the content image blurred by a
         Gaussian of a 64th of its longer side; `noise`, faint white noise around mid-gray; `blank`,
         mid-gray; the path of a picture; `stylizer:` and the path of a `Stylizer`, what it paints of
-        the content image in one pass, of all its styles in equal parts; or a mix,
+        the content image in one pass, in those of its styles that `paintings` names; or a mix,
         `content=0.7,noise=0.3`, whose shares are scaled to sum to 1. Or a picture itself. What has
         another shape than the content image is scaled to cover it and cropped.
       content: float32 [height, width, 3] in [0, 1].
       styles: likewise, of any sizes.
       seed: of the noise.
+      paintings: the run's style images by name, each with its share, for a stylizer of several
+        styles, as `one_pass.painted` takes them.
 
     Returns:
       float32, of the content image's shape, in [0, 1].
@@ -57,7 +63,8 @@ def image(
     mixed = np.zeros_like(content)
     shares = parse(init)
     for kind, share in shares.items():
-        mixed += np.float32(share / sum(shares.values())) * _one(kind, content, styles, seed)
+        one = _one(kind, content, styles, seed, paintings)
+        mixed += np.float32(share / sum(shares.values())) * one
     return mixed
 
 
@@ -119,7 +126,13 @@ def noise(seed: int, shape: Sequence[int]) -> np.ndarray:
     return np.clip(0.5 + NOISE * normal, 0, 1)
 
 
-def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int) -> np.ndarray:
+def _one(
+    kind: str,
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    seed: int,
+    paintings: Mapping[str, float] | None,
+) -> np.ndarray:
     height, width = content.shape[:2]
     if kind == "content":
         return content
@@ -134,7 +147,7 @@ def _one(kind: str, content: np.ndarray, styles: Sequence[np.ndarray], seed: int
     if kind.startswith(STYLIZER):
         from nst_tf.pictures import one_pass
 
-        return one_pass.painted(kind.removeprefix(STYLIZER), content)
+        return one_pass.painted(kind.removeprefix(STYLIZER), content, paintings)
     return images.cover(images.load(kind), height, width)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,12 +25,18 @@ _NAME = "nst_tf>Stylizer"
 _MOST = 1_000_000
 
 
-def painted(path: str | os.PathLike[str], photo: np.ndarray) -> np.ndarray:
-    """What a stylizer paints of a photo, of all its styles in equal parts.
+def painted(
+    path: str | os.PathLike[str],
+    photo: np.ndarray,
+    paintings: Mapping[str, float] | None = None,
+) -> np.ndarray:
+    """What a stylizer paints of a photo, in the styles of some paintings.
 
     Args:
       path: of `stylizer.keras` of `nst-tf train`, or what `Stylizer.save` wrote.
       photo: float32 [height, width, 3] in [0, 1].
+      paintings: by name, each with its share. Where one is none of its styles, or none is given,
+        all its styles in equal parts; of several, a warning says so.
 
     Returns:
       Float32, of the photo's shape, in [0, 1].
@@ -37,8 +45,28 @@ def painted(path: str | os.PathLike[str], photo: np.ndarray) -> np.ndarray:
       FileError: the file cannot be read, or holds none.
       PictureError: there is not the memory to paint it.
     """
-    made: np.ndarray = load(path).paint(photo)
+    stylizer = load(path)
+    made: np.ndarray = stylizer.paint(photo, styles=_styles(path, stylizer, paintings or {}))
     return made
+
+
+def _styles(
+    path: str | os.PathLike[str], stylizer: Any, paintings: Mapping[str, float]
+) -> list[float] | None:
+    """The share of each of its styles; None for equal parts."""
+    known = stylizer.paintings
+    if paintings and paintings.keys() <= set(known):
+        shares: list[float] = stylizer.shares(paintings)
+        return shares
+    if len(known) > 1:
+        given = ", ".join(paintings) or "pictures without names"
+        warnings.warn(
+            f"{path} begins with all its styles in equal parts: they are {', '.join(known)}, and "
+            f"the run's paintings {given}. Name the paintings' files like its styles to begin with "
+            "those",
+            stacklevel=2,
+        )
+    return None
 
 
 def load(path: str | os.PathLike[str]) -> Any:

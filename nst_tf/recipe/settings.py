@@ -180,8 +180,9 @@ class Settings:
         "content",
         DATA,
         f"Initial image: {', '.join(choices.INITIAL_IMAGES)}, a file, stylizer:FILE "
-        "(what that network of nst-tf train paints of the photo), or a mix: content=0.7,noise=0.3; "
-        "in Python also a picture.",
+        "(what that network of nst-tf train paints of the photo, in those of its styles that are "
+        "named like the paintings' files), or a mix: content=0.7,noise=0.3; in Python also a "
+        "picture.",
     )
     optimizer: str | Any = setting(
         "lbfgs",

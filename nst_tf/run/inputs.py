@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,7 +87,8 @@ def load(
             raise SettingsError(f"{name}: {error}") from error
     if settings.colours == "matched":
         styles = [colours.match(picture, photo) for picture in styles]
-    start = initial.image(settings.init, photo, styles, settings.seed)
+    named = _named(sources, settings.style_blend)
+    start = initial.image(settings.init, photo, styles, settings.seed, named)
     # A mask is told with its picture: a run without it must not be taken for one with it.
     identity: dict[str, Any] = {
         "content": _identity(content, protect=protect),
@@ -120,6 +122,18 @@ def check_blend(settings: Settings, count: int) -> None:
             f"style_loss={style_loss} knows one style image, seen one way: leave out "
             f"{' and '.join(asked)}"
         )
+
+
+def _named(sources: Sequence[Picture], blend: Sequence[float]) -> dict[str, float]:
+    """The style images' shares by their files' names, as `training.train` names styles; empty where
+    one has none."""
+    shares: dict[str, float] = {}
+    for source, share in zip(sources, blend or [1.0] * len(sources), strict=True):
+        if not isinstance(source, (str, os.PathLike)):
+            return {}
+        name = Path(source).stem
+        shares[name] = shares.get(name, 0.0) + share
+    return shares
 
 
 def _regions(
