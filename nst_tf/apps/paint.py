@@ -48,8 +48,9 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "tile",
         None,
-        "Side of tiles in pixels, in which photos larger than memory are painted by a small copy's "
-        "moments; 0 for the whole photo. By default whole where there is the memory.",
+        "Side of tiles in pixels, in which photos larger than memory are painted by the moments "
+        "of parts from all over them; 0 for the whole photo. By default whole where there is the "
+        "memory.",
         flag_values=values,
     )
     return values

@@ -207,7 +207,7 @@ class Stylizer(tf.keras.Model):
           photo: as `images.load` takes it.
           strength: how much is painted, from 0 (the photo) to 1.
           styles: the share of each style; None for equal parts.
-          tile: pixels of the side of tiles, whose moments are those of a thumbnail of the photo
+          tile: pixels of the side of tiles, whose moments are those of parts of the photo
             (`tiles.painted`); 0 for the whole photo at once; None for that where there is the
             memory, else for tiles as large as there is.
 

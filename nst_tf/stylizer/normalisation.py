@@ -27,6 +27,12 @@ def own_moments(maps: tf.Tensor) -> Moments:
     return mean, variance
 
 
+def moments_of_all(maps: tf.Tensor) -> Moments:
+    """Of every channel, over all pictures together."""
+    mean, variance = tf.nn.moments(maps, (0, 1, 2), keepdims=True)
+    return mean, variance
+
+
 @tf.keras.utils.register_keras_serializable("nst_tf")
 class ConditionalInstanceNormalization(tf.keras.layers.Layer):
     """γ (F − mean) / std + β, with γ and β of a mixture of styles.
