@@ -86,7 +86,7 @@ def test_of_one_tile_the_whole(stylizer):
 
 def test_tiles_by_the_memory_at_hand(stylizer, monkeypatch):
     shape, costs, reach = (3000, 4000), 200.0, 60
-    held = 4 * 12 * 12e6
+    held = 64 * 12e6
     for room, expected in (
         (1e12, 0),
         (200 * 12e6, 0),
@@ -109,7 +109,7 @@ def test_tiles_by_the_memory_at_hand(stylizer, monkeypatch):
 def test_a_photo_that_does_not_fit_is_painted_in_tiles(stylizer, monkeypatch):
     photo = images.load(assets.SCENE, 640)
     pixels = photo.shape[0] * photo.shape[1]
-    room = 4 * 12 * pixels + 220 * (256 + 2 * stylizer.reach) ** 2
+    room = 64 * pixels + 220 * (256 + 2 * stylizer.reach) ** 2
     monkeypatch.setattr(memory_at_hand, "allowed", lambda: room)
     sides = []
     painted = tiles.painted
