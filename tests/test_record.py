@@ -50,6 +50,16 @@ def test_nor_the_kind_of_a_network():
         assert not record.same_work(identity, {**manifest, "weights": other})
 
 
+def test_a_picture_is_the_same_wherever_it_lies():
+    identity, manifest = written(size=64)
+    here, there = {"path": "a.jpg", "sha256": "1"}, {"path": "elsewhere/b.jpg", "sha256": "1"}
+    assert record.same_work({**identity, "content": here}, {**manifest, "content": there})
+    assert record.same_work({**identity, "styles": [here]}, {**manifest, "styles": [there]})
+    other = {"path": "a.jpg", "sha256": "2"}
+    assert not record.same_work({**identity, "content": here}, {**manifest, "content": other})
+    assert not record.same_work({**identity, "styles": [here]}, {**manifest, "styles": [other]})
+
+
 @pytest.mark.parametrize("manifest", [{}, {"settings": None}, {"method": "quilting"}])
 def test_what_is_no_manifest_of_a_run_is_of_no_run(manifest):
     assert not record.same_work(written(size=64)[0], manifest)

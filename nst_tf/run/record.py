@@ -171,9 +171,10 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is of the very work that an identity tells from others.
 
     A setting that is not in the manifest, of an older version, had the effect of its default: what
-    is added leaves all else as it was. A network's kind need not be told.
+    is added leaves all else as it was. A network's kind need not be told. A picture or a network is
+    what it holds, wherever it lies.
     """
-    wanted = json.loads(json.dumps(identity))
+    wanted = _held(json.loads(json.dumps(identity)))
     if "settings" in wanted:
         if not isinstance(manifest.get("settings"), Mapping):
             return False
@@ -182,7 +183,17 @@ def same_work(identity: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     weights = manifest.get("weights")
     if "weights" in wanted and isinstance(weights, Mapping):
         manifest = {**manifest, "weights": {"kind": wanted["weights"]["kind"], **weights}}
-    return bool(wanted.items() <= manifest.items())
+    return bool(wanted.items() <= _held(manifest).items())
+
+
+def _held(value: Any) -> Any:
+    """Plain values, without where files lie whose hashes are there."""
+    if isinstance(value, list):
+        return [_held(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    places = ("path", "source") if "sha256" in value else ()
+    return {key: _held(one) for key, one in value.items() if key not in places}
 
 
 def manifest(
