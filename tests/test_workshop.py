@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nst_tf.losses.objective import Objective
 from nst_tf.optimizers.adam import Adam
 from nst_tf.optimizers.lbfgs import LBFGS
 from nst_tf.pictures import images
 from nst_tf.run import descent
+from nst_tf.run import workshop as workshop_module
 from nst_tf.run.transfer import StyleTransfer
 from nst_tf.run.workshop import Workshop
 
@@ -98,7 +100,7 @@ def test_targets_that_were_interrupted_are_measured_again(pair, tiny_weights, mo
 
     other = StyleTransfer(content, style[::-1] ** 3, workshop=workshop, **options)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(first.build_objective(), "set_styles", interrupted)
+        patch.setattr(first.build_objective(), "set_style_targets", interrupted)
         other.run()
     alone = StyleTransfer(content, style[::-1] ** 3, **options).run()
     assert other.run().history[0]["total"] == alone.history[0]["total"]
@@ -108,14 +110,14 @@ def test_a_picture_that_stays_is_measured_once(pair, tiny_weights, monkeypatch):
     workshop, calls = Workshop(), []
     run = StyleTransfer(*pair, weights=tiny_weights, workshop=workshop, **SETTINGS)
     objective = run.build_objective()
-    for name in ("set_content", "set_styles"):
+    for name in ("set_content", "set_style_targets"):
         monkeypatch.setattr(objective, name, lambda *_, name=name: calls.append(name))
     options = {**SETTINGS, "style_weight": 2.0}
     other = StyleTransfer(
         pair[0], pair[1][::-1], weights=tiny_weights, workshop=workshop, **options
     )
     assert other.build_objective() is objective
-    assert calls == ["set_styles"]
+    assert calls == ["set_style_targets"]
 
 
 def test_another_objective_has_another_step():
@@ -139,3 +141,39 @@ def test_another_objective_has_another_step():
     other = workshop.step(steeper, solver)
     assert other is not step
     assert float(other(progress).state.point.loss) > float(step(progress).state.point.loss)
+
+
+def test_a_painting_that_comes_again_is_not_measured_again(pair, tiny_weights, monkeypatch):
+    measured = []
+    plain = Objective.style_targets
+
+    def style_targets(self, pictures, blend=()):
+        measured.append(pictures)
+        return plain(self, pictures, blend)
+
+    monkeypatch.setattr(Objective, "style_targets", style_targets)
+    workshop, (content, style) = Workshop(), pair
+    options = {"weights": tiny_weights, "optimizer": "adam", **SETTINGS}
+    results = [
+        StyleTransfer(content, one, workshop=workshop, **options).run().array
+        for one in (style, style[::-1], style, style[::-1])
+    ]
+    assert len(measured) == 2
+    np.testing.assert_array_equal(results[:2], results[2:])
+    assert np.abs(results[0] - results[1]).max() > 0.01
+    # A blend of both is another target, and so are other shares of it.
+    for blend in ((1.0, 1.0), (1.0, 3.0), (1.0, 1.0)):
+        StyleTransfer(
+            content, [style, style[::-1]], style_blend=blend, workshop=workshop, **options
+        ).run()
+    assert len(measured) == 4
+
+
+def test_paintings_without_end_are_not_kept(pair, tiny_weights, monkeypatch):
+    monkeypatch.setattr(workshop_module, "_KEPT", 100_000)
+    workshop, (content, style) = Workshop(), pair
+    options = {"weights": tiny_weights, "optimizer": "adam", **SETTINGS, "evaluations": 1}
+    for turn in range(5):
+        StyleTransfer(content, np.roll(style, turn, 0), workshop=workshop, **options).run()
+        kept = [leaf for targets in workshop._painted.values() for leaf in tf.nest.flatten(targets)]
+        assert 0 < sum(leaf.numpy().nbytes for leaf in kept) <= 100_000

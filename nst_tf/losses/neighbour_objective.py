@@ -71,8 +71,11 @@ class NeighbourObjective(Objective):
         super().set_content(picture)
         self._content = self._batch(picture, self._needs)
 
-    def set_styles(self, pictures: Sequence[Painting], blend: Sequence[float] = ()) -> None:
-        """Makes `pictures` the style images, in whose hypercolumns neighbours are looked for.
+    def style_targets(
+        self, pictures: Sequence[Painting], blend: Sequence[float] = ()
+    ) -> dict[str, Nest]:
+        """The hypercolumns of style images in which neighbours are looked for, by style layer:
+        their centre, and what they are around it.
 
         Args:
           pictures: at least one, or several views of one; their sizes may differ.
@@ -90,10 +93,17 @@ class NeighbourObjective(Objective):
         for view, indices in zip(views, neighbours.sample(counts, shares, CANDIDATES), strict=True):
             for key, part in self._columns(self._batch(view, self._needs)).items():
                 found[key].append(tf.gather(part, indices))
+        targets: dict[str, Nest] = {}
         for key, parts in found.items():
             candidates = tf.concat(parts, 0)
-            self._centre[key].assign(tf.reduce_mean(candidates, 0))
-            self._candidates[key].assign(candidates - self._centre[key])
+            centre = tf.reduce_mean(candidates, 0)
+            targets[key] = (centre, candidates - centre)
+        return targets
+
+    def set_style_targets(self, targets: Mapping[str, Nest]) -> None:
+        for key, (centre, candidates) in targets.items():
+            self._centre[key].assign(centre)
+            self._candidates[key].assign(candidates)
 
     def begin(self, image: tf.Tensor | None, layerwise: bool = False) -> None:
         """Looks for the neighbours that the image is to come near to.

@@ -254,6 +254,13 @@ class Objective(tf.Module):
           SettingsError: not one blend weight for each picture, several pictures or views and a
             statistic that cannot be blended, or not one picture for each of several regions.
         """
+        self.set_style_targets(self.style_targets(pictures, blend))
+
+    def style_targets(
+        self, pictures: Sequence[Painting], blend: Sequence[float] = ()
+    ) -> dict[str, Nest]:
+        """What `set_style_targets` takes of style images, by style layer: the arguments and errors
+        are those of `set_styles`."""
         shares = blend_shares(pictures, blend)
         if self._regions > 1 and (len(pictures) != self._regions or blend):
             raise SettingsError(
@@ -261,11 +268,12 @@ class Objective(tf.Module):
                 "and no blend weights"
             )
         if not self._style_layers:
-            return
+            return {}
         measured = [
             [self._measured(self._batch(view, self._style_layers)).statistics for view in views]
             for views in map(views_of, pictures)
         ]
+        found: dict[str, Nest] = {}
         for key in self._style_layers:
             # Of a style image all is one region.
             seen = [
@@ -279,7 +287,12 @@ class Objective(tf.Module):
             if self._regions < 2:
                 nests = [statistics.blend(self._plain, nests, shares)]
             targets = tuple(statistics.prepare(self._plain, nest) for nest in nests)
-            _assign(self._style_targets, {key: targets if self._regions else targets[0]})
+            found[key] = targets if self._regions else targets[0]
+        return found
+
+    def set_style_targets(self, targets: Mapping[str, Nest]) -> None:
+        """Makes what `style_targets` has measured, perhaps before others, the target."""
+        _assign(self._style_targets, targets)
 
     def __call__(self, image: tf.Tensor) -> Evaluation:
         """Loss, gradient and every term, at `image`, float32 [1, height, width, 3]."""

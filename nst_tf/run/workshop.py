@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from nst_tf.losses.neighbour_objective import NeighbourObjective
 from nst_tf.losses.objective import Objective
 from nst_tf.losses.own_terms import Term
 from nst_tf.losses.protected import Protected
+from nst_tf.losses.statistics import Nest
 from nst_tf.network.compiled import any_size as of_any_size
 from nst_tf.network.compiled import compiled
 from nst_tf.network.engine import winograd_ends
@@ -26,6 +28,10 @@ from nst_tf.recipe.settings import Settings
 from nst_tf.run import descent
 from nst_tf.run.descent import Progress
 from nst_tf.run.meter import Growth
+
+#: Bytes of style images' targets that are kept: with VGG19 and the default recipe those of four
+#: scales of six paintings.
+_KEPT = 64 << 20
 
 
 class Workshop:
@@ -45,6 +51,7 @@ class Workshop:
         self._objective: Any = None
         self._protected: Protected | None = None
         self._targets: dict[str, Sequence[np.ndarray]] = {}
+        self._painted: dict[bytes, dict[str, Nest]] = {}  # what was used last stands last
         self._stepped: tuple[Evaluate, Solver, float] | None = None
         self._step: Any = None
 
@@ -120,7 +127,7 @@ class Workshop:
         how = settings.rotations, settings.mirrored, settings.stroke_sizes
         seen = [views.views(style, *how) for style in styles]
         blended = [*itertools.chain(*seen), np.asarray([len(seen), *settings.style_blend])]
-        self._set("styles", blended, lambda: objective.set_styles(seen, settings.style_blend))
+        self._set("styles", blended, lambda: self._paint(objective, seen, settings.style_blend))
         if isinstance(objective, NeighbourObjective):
             numbers = [settings.content_share, settings.strength, *settings.style_layers.values()]
             looked_at = [content, *blended, np.asarray([*numbers, layerwise])]
@@ -170,7 +177,25 @@ class Workshop:
     def _forget(self) -> None:
         """Lets what was compiled go before it is made anew: it takes much memory."""
         self._key = self._objective = self._protected = self._stepped = self._step = None
-        self._targets = {}
+        self._targets, self._painted = {}, {}
+
+    def _paint(
+        self,
+        objective: Objective,
+        seen: Sequence[Sequence[np.ndarray]],
+        blend: Sequence[float],
+    ) -> None:
+        """Sets the style images, each measured once while there are few others: many photos come
+        with the same few paintings, at the same few sizes."""
+        digest = hashlib.sha256(repr((tuple(blend), [len(views) for views in seen])).encode())
+        for view in itertools.chain(*seen):
+            digest.update(repr(view.shape).encode() + np.ascontiguousarray(view).data)
+        key = digest.digest()
+        targets = self._painted.pop(key, None) or objective.style_targets(seen, blend)
+        objective.set_style_targets(targets)
+        self._painted[key] = targets
+        while self._painted and sum(map(_bytes, self._painted.values())) > _KEPT:
+            del self._painted[next(iter(self._painted))]
 
     def _set(self, kind: str, arrays: Sequence[np.ndarray], measure: Callable[[], None]) -> None:
         """Measures targets, unless they are those that are there."""
@@ -178,3 +203,7 @@ class Workshop:
         if len(last) != len(arrays) or not all(map(np.array_equal, last, arrays)):
             measure()
         self._targets[kind] = arrays
+
+
+def _bytes(targets: dict[str, Nest]) -> int:
+    return sum(int(tf.size(leaf)) * leaf.dtype.size for leaf in tf.nest.flatten(targets))
