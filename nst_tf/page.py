@@ -1,4 +1,4 @@
-"""A page of pictures, plots and tables: one file of HTML that holds them all."""
+"""A page of pictures, plots, tables: a file of HTML that holds them, or shows those beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nst_tf import assets, files
 from nst_tf.errors import NSTError
@@ -20,6 +21,8 @@ from nst_tf.version import __version__
 
 #: Pixels of the longer side up to which a picture keeps every one of them.
 _SMALL = 128
+#: What browsers show.
+_SHOWN = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _FILMS = {".mp4": "video/mp4", ".webp": "image/webp", ".gif": "image/gif"}
 
 
@@ -31,11 +34,21 @@ class Picture:
       path: of the file; its pixels become part of the page.
       caption: below it.
       longest: side in pixels to shrink a larger picture to; None keeps all pixels.
+      beside: the page's folder, from which the page shows the file itself, where browsers know its
+        kind: a page of a thousand pictures holds none of them. None for a page of one file.
     """
 
     path: Path
     caption: str
     longest: int | None = None
+    beside: Path | None = None
+
+    @property
+    def link(self) -> str | None:
+        """The way from the page to the file, as a URL; None where its pixels are in the page."""
+        if self.beside is None or self.path.suffix.lower() not in _SHOWN:
+            return None
+        return quote(Path(os.path.relpath(self.path, self.beside)).as_posix())
 
     @property
     def video(self) -> bool:

@@ -19,6 +19,7 @@ ROOMS = [
     {"run", "keras", "data"},
     {"watch", "export"},
     {"experiments", "judge", "stylizer"},
+    {"batch"},
     {"apps"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

@@ -269,7 +269,7 @@ def test_time_is_that_of_all_pixels_and_of_what_compiles():
     clock = SimpleNamespace(now=0.0)
     trial = fake_run(clock, 0.1, 100)
     run = fake_run(clock, 0, 400, [Stage(Limits(None, 50), 200), Stage(Limits(None, 20))])
-    foreseen = forecast.of(run, trial, lambda: clock.now)
+    foreseen = forecast.pace(trial, lambda: clock.now).of(run)
     assert foreseen.evaluations == [50, 20]
     descent = 0.1 * (50 * 4 + 20 * 16)
     assert descent + 10 < foreseen.seconds < descent + 10 + 0.1 * 40

@@ -207,3 +207,11 @@ def weights_line(source: str, kind: str) -> str:
         "random": "no brush strokes; for these: --weights=mini or imagenet",
     }
     return f"weights: {source}; {others.get(kind, 'for a fast preview: --weights=mini')}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `42 s`, `7 min`, `3.5 h`."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -11,6 +11,7 @@ from nst_tf.apps import command
 #: Each is a module of this package with `main(argv) -> exit code`.
 APPS = {
     "stylize": "paint a photo in the style of one or more paintings",
+    "batch": "many photos, many paintings: folders, or a table",
     "train": "a network that paints in one pass, for your paintings",
     "paint": "photos in one pass, by such a network",
     "experiment": "the figures that people make of the algorithm, each with a page",

@@ -146,7 +146,7 @@ def _classical(
     if manifest.method not in methods.TRANSFERS or len(found.styles) != 1:
         raise FileError(f"{manifest.path}: {manifest.method} is no method that paints")
     command.import_tensorflow()
-    from nst_tf.run import classical_work
+    from nst_tf.run import classical_work, one_go
     from nst_tf.watch.progress_bar import share_bar
 
     work = classical_work.Painting(
@@ -159,7 +159,7 @@ def _classical(
         manifest.told["seed"],
     )
     with share_bar(shown=not values.quiet) as report:
-        told, made = classical_work.make(work, work.load(), report)
+        told, made = one_go.make(work, work.load(), report)
     return made, told
 
 

@@ -235,14 +235,14 @@ def _foresee(run: Any, how: Callable[..., Any]) -> int:
     from nst_tf.run import forecast
 
     trial = how(settings=forecast.trial_settings(run), weights=run.weights, tile="off")
-    foreseen = forecast.of(run, trial)
+    foreseen = forecast.pace(trial).of(run)
     height, width = run.content.shape[:2]
     scales = [max(stage.shape(run.content)) for stage in run.stages]
     each = ", ".join(map(str, dict.fromkeys(scales)))
     print(f"size: {width}x{height}; optimised at {each}")
     print(f"evaluations: about {sum(foreseen.evaluations)}")
     print(_memory_line(run.outlook))
-    print(f"time: about {_duration(foreseen.seconds)}")
+    print(f"time: about {command.duration(foreseen.seconds)}")
     return 0
 
 
@@ -255,13 +255,6 @@ def _memory_line(foreseen: outlook.Outlook) -> str:
     return f"memory: {of}, strip by strip (tile={foreseen.tile}); as a whole {whole}"
 
 
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
 def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str]) -> int:
     """Paints by a method from before neural networks."""
     command.refuse_others(values, _OF_ALL, f"--method={values.method}")
@@ -271,7 +264,7 @@ def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str
     for picture in arguments:
         images.load(picture, settings.size)
     command.import_tensorflow()
-    from nst_tf.run import classical_work
+    from nst_tf.run import classical_work, one_go
     from nst_tf.watch.progress_bar import share_bar
 
     output = Path(values.output)
@@ -281,7 +274,7 @@ def _classical(values: flags.FlagValues, settings: Settings, arguments: list[str
     )
     pictures = work.load()
     with share_bar(shown=not values.quiet) as report:
-        manifest, made = classical_work.make(work, pictures, report, values.bits)
+        manifest, made = one_go.make(work, pictures, report, values.bits)
     print(f"{output}: {manifest['paper']}; {manifest['seconds']:.0f} s")
     _save_proof(values.proof, output, made)
     _save_sheet(values.sheet, [*pictures, made])

@@ -11,21 +11,9 @@ import numpy as np
 from nst_tf.classical import methods
 from nst_tf.classical.checks import Report
 from nst_tf.pictures import images
-from nst_tf.run import computer, record
-from nst_tf.run.jobs import Manifest, Worker, done_before
-from nst_tf.run.meter import Meter
-from nst_tf.run.output import Output
-from nst_tf.version import __version__
-
-#: What a picture is made of.
-Pictures = tuple[np.ndarray, ...]
-
-#: Steps of a piece of work: hundredths.
-_LENGTH = 100
-
-
-class _StoppedError(Exception):
-    """Ends a method in the middle of its work."""
+from nst_tf.run import one_go, record
+from nst_tf.run.jobs import Manifest, Worker
+from nst_tf.run.one_go import HUNDREDTHS, Pictures
 
 
 @dataclass(frozen=True)
@@ -49,11 +37,16 @@ class Painting:
     size: int | None
     output: Path
     seed: int = 0
-    length = _LENGTH
+    length = HUNDREDTHS
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The paper, for the manifest."""
+        return {"paper": methods.METHODS[self.method].paper}
 
     def run(self, worker: Worker) -> Manifest | None:
         """As `jobs.Work.run`."""
-        return _once(self, worker)
+        return one_go.once(self, worker)
 
     def load(self) -> Pictures:
         """The content and the style image, float32 [height, width, 3]."""
@@ -96,11 +89,16 @@ class Texture:
     size: int
     output: Path
     seed: int = 0
-    length = _LENGTH
+    length = HUNDREDTHS
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The paper, for the manifest."""
+        return {"paper": methods.METHODS[self.method].paper}
 
     def run(self, worker: Worker) -> Manifest | None:
         """As `jobs.Work.run`."""
-        return _once(self, worker)
+        return one_go.once(self, worker)
 
     def load(self) -> Pictures:
         """The texture, float32 [height, width, 3]."""
@@ -122,55 +120,3 @@ class Texture:
         return methods.synthesize(
             self.method, texture, self.size, self.size, seed=self.seed, report=report
         )
-
-
-def make(
-    work: Painting | Texture, pictures: Pictures, report: Report, bits: int = 8
-) -> tuple[Manifest, np.ndarray]:
-    """Makes a picture and writes it, with its manifest beside it, whatever was there before.
-
-    Args:
-      work: to be done.
-      pictures: that it is made of (`load`).
-      report: told the share of it that is done; what it raises ends the work.
-      bits: of the file, a channel.
-
-    Returns:
-      The manifest and the picture.
-
-    Raises:
-      NSTError: pictures that it cannot be made of, or SciPy is missing.
-      OutputError: it cannot be written there.
-    """
-    manifest = {"nst_tf": __version__, **work.identity(pictures)}
-    image = manifest["image"]
-    output = Output(work.output, (image["height"], image["width"]), bits)
-    meter = Meter()
-    made = work.paint(pictures, report)
-    manifest |= {
-        "versions": computer.versions(),
-        "machine": computer.machine(),
-        "result_sha256": record.pixels_sha256(made),
-        "paper": methods.METHODS[work.method].paper,
-        "seconds": round(meter.seconds, 4),
-        **meter.spent(),
-    }
-
-    output.save(made, manifest)
-    return manifest, made
-
-
-def _once(work: Painting | Texture, worker: Worker) -> Manifest | None:
-    pictures = work.load()
-    if (done := done_before(work.output, work.identity(pictures))) is not None:
-        return done
-
-    def report(share: float) -> None:
-        worker.report(work.name, round(_LENGTH * share), None)
-        if worker.stopping:
-            raise _StoppedError
-
-    try:
-        return make(work, pictures, report)[0]
-    except _StoppedError:
-        return None

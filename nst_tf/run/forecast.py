@@ -46,14 +46,31 @@ def trial_settings(run: StyleTransfer) -> Settings:
     )
 
 
-def of(
-    run: StyleTransfer, trial: StyleTransfer, clock: Callable[[], float] = time.perf_counter
-) -> Forecast:
+class Pace(NamedTuple):
+    """How fast runs of one kind go here.
+
+    Attributes:
+      compiling: seconds before the first step of the first of them.
+      a_pixel: seconds of an evaluation, for each pixel.
+    """
+
+    compiling: float
+    a_pixel: float
+
+    def of(self, run: StyleTransfer) -> Forecast:
+        """What such a run takes, compilation included; it is not begun."""
+        evaluations = [stage.limits.steps for stage in run.stages]
+        stages = zip(run.stages, evaluations, strict=True)
+        work = sum(count * self.a_pixel * _weight(run, stage) for stage, count in stages)
+        targets = sum(_FORWARD * self.a_pixel * _seen(run, stage) for stage in run.stages)
+        return Forecast(evaluations, self.compiling + work + targets)
+
+
+def pace(trial: StyleTransfer, clock: Callable[[], float] = time.perf_counter) -> Pace:
     """Measures.
 
     Args:
-      run: that is asked about; it is not begun.
-      trial: the same with `trial_settings`, as a whole; it is begun and left.
+      trial: a run with `trial_settings`, as a whole; it is begun and left.
       clock: in seconds.
     """
     times, steps = [(clock(), 0)], iter(trial)
@@ -68,12 +85,7 @@ def of(
     an_evaluation = float(np.median(seconds / counts))
     start = times[min(_COMPILING, len(times) - 1)]
     compiling = max(0.0, start[0] - times[0][0] - start[1] * an_evaluation)
-    a_pixel = an_evaluation / _pixels(trial.content.shape)
-    evaluations = [stage.limits.steps for stage in run.stages]
-    stages = zip(run.stages, evaluations, strict=True)
-    work = sum(count * a_pixel * _weight(run, stage) for stage, count in stages)
-    targets = sum(_FORWARD * a_pixel * _seen(run, stage) for stage in run.stages)
-    return Forecast(evaluations, compiling + work + targets)
+    return Pace(compiling, an_evaluation / _pixels(trial.content.shape))
 
 
 def _pixels(shape: tuple[int, ...]) -> int:

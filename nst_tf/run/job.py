@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from nst_tf.errors import CheckpointError, DamagedCheckpointError, DivergenceError
 from nst_tf.recipe import presets
@@ -96,22 +96,44 @@ class Job:
         checkpoint.forget(self.aside)
         return self._run(worker)
 
-    def _run(self, worker: Worker) -> Manifest | None:
+    def transfer(
+        self, worker: Worker, settings: Settings | None = None, **how: Any
+    ) -> StyleTransfer:
+        """The run, not begun.
+
+        Args:
+          worker: that it is of.
+          settings: in place of its own.
+          **how: arguments of `StyleTransfer`, likewise.
+
+        Raises:
+          NSTError: its pictures, settings or network cannot be used.
+        """
         source = presets.network(self.settings.preset, self.weights)
-        run = StyleTransfer(
+        engine = worker.engine
+        given: dict[str, Any] = {
+            "tile": engine.tile,
+            "engine": engine.engine,
+            "dtype": engine.dtype,
+            "max_memory": engine.max_memory,
+            "workshop": worker.workshop,
+            **how,
+        }
+        return StyleTransfer(
             self.content,
             list(self.styles),
-            settings=self.settings,
+            settings=settings or self.settings,
             weights=worker.weights(source, self.settings.seed),
-            callbacks=[_Reports(self.name, worker), *self.watchers()],
-            tile=worker.engine.tile,
-            engine=worker.engine.engine,
-            dtype=worker.engine.dtype,
-            max_memory=worker.engine.max_memory,
             keep_snapshots=False,
+            **given,
+        )
+
+    def _run(self, worker: Worker) -> Manifest | None:
+        run = self.transfer(
+            worker,
+            callbacks=[_Reports(self.name, worker), *self.watchers()],
             checkpoint=None if self.watchers.see_all else self.aside,
             checkpoint_every=worker.engine.checkpoint_every,
-            workshop=worker.workshop,
         )
         if run.checkpoint:
             run.checkpoint.keep_end = False

@@ -104,6 +104,8 @@ class Jobs:
         the others, on the same disk, would be made for nothing.
       held: a folder that who runs them has to itself (`locks.alone`); other folders they take for
         as long as they run.
+      kept: what is kept of a manifest for `run` to return, where many whole ones are more than is
+        wanted; None for all of it.
 
     Attributes:
       failures: why those failed, by name, where the others went on.
@@ -118,8 +120,10 @@ class Jobs:
         workshop: Workshop | None = None,
         keep_going: bool = False,
         held: Path | None = None,
+        kept: Callable[[Manifest], Manifest] | None = None,
     ) -> None:
         self.failures: dict[str, NSTError] = {}
+        self._kept = kept or (lambda manifest: manifest)
         self._keep_going, self._held = keep_going, held and held.resolve()
         self._jobs, self._engine, self._workshop = list(jobs), engine, workshop
         self._workers = max(1, min(workers, len(jobs)))
@@ -180,12 +184,11 @@ class Jobs:
         else:
             if manifest is None:
                 return
-            manifests[job.name] = manifest
+            manifests[job.name] = self._kept(manifest)
         self._observer.finish(job.name)
 
     def _in_several(self) -> dict[str, Manifest]:
         reports: Any = self._context.Queue()
-        threads = max(1, (os.cpu_count() or 1) // self._workers)
         room = outlook.share(self._engine.max_memory, self._workers, machine.has_gpu())
         told = (reports, self._observer.update)
         listener = threading.Thread(target=_listen, args=told, daemon=True)
@@ -194,14 +197,14 @@ class Jobs:
             self._workers,
             self._context,
             _begin,
-            (replace(self._engine, max_memory=room), reports, self._stopping, threads),
+            (replace(self._engine, max_memory=room), reports, self._stopping, self._workers),
         )
         manifests: dict[str, Manifest] = {}
         try:
             with signals.ignored():
                 futures = {pool.submit(_do, job): job for job in self._jobs}
             for future in as_completed(futures):
-                self._keep(futures[future], future.result, manifests)
+                self._keep(futures.pop(future), future.result, manifests)
         except BrokenProcessPool as error:
             time.sleep(0.2)  # what ended it, as SIGTERM to all at once, may be about to end us, too
             if not self._asked:
@@ -249,11 +252,17 @@ class Worker:
 
         Returns:
           Its manifest; None where it was stopped.
+
+        Raises:
+          NSTError: it cannot be done; also for want of memory, which smaller work may have.
         """
         if self.stopping:
             return None
         forget_peak()
-        return work.run(self)
+        try:
+            return work.run(self)
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise NSTError("out of memory; try --tile=512, or a smaller --size") from error
 
     @property
     def stopping(self) -> bool:
@@ -282,14 +291,20 @@ def done_before(output: Path, identity: Mapping[str, Any]) -> Manifest | None:
     return manifest if same and output.exists() else None
 
 
+def share_cores(processes: int) -> None:
+    """Leaves TensorFlow in this process its share of the cores, before it computes anything."""
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
 # What follows runs in the processes of jobs that have several.
 
 _worker: Worker
 
 
-def _begin(engine: Engine, reports: Any, stopping: Any, threads: int) -> None:
+def _begin(engine: Engine, reports: Any, stopping: Any, workers: int) -> None:
     global _worker
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    share_cores(workers)
     for gpu in tf.config.list_physical_devices("GPU"):  # else the first one takes all its memory
         tf.config.experimental.set_memory_growth(gpu, True)
     _worker = Worker(engine, lambda *report: reports.put(report), stopping)

@@ -1,0 +1,281 @@
+"""`nst-tf batch`: many photos, many paintings, one command that compiles once and loses nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from nst_tf import files, locks, signals
+from nst_tf.apps import command, run_flags
+from nst_tf.batch import names, orders
+from nst_tf.batch.orders import Order
+from nst_tf.errors import SettingsError, in_bytes
+from nst_tf.network import weights as weights_module
+from nst_tf.pictures import masks
+from nst_tf.recipe import presets
+from nst_tf.recipe.settings import Settings
+
+if TYPE_CHECKING:
+    from nst_tf.batch.foresee import Foreseen
+    from nst_tf.run.jobs import Engine, Work
+
+USAGE = """
+nst-tf batch CONTENTS... --styles=STYLE,... --out=DIR [flags]
+nst-tf batch TABLE.csv|TABLE.jsonl [--styles=STYLE,...] --out=DIR [flags]
+
+Paints many photos (files, folders, patterns) in each of many paintings, or pair by pair, or what a
+table says line by line. Writes the pictures, each with its .json, index.html with all of them,
+results.csv, and failures.csv with what could not be made and why: that does not stop the others,
+and the exit code is 1. What is done is kept, what is in its midst is put aside: the same command
+goes on where it was, whatever ended it.
+
+    nst-tf batch photos/ --styles=starry_night.jpg,wave.jpg --out=painted --size=512 --workers=2
+    nst-tf batch photos/*.jpg --styles=paintings/ --pairs --out=painted --names={number}-{content}
+    nst-tf batch table.csv --out=painted --dry_run
+    nst-tf batch photos/ --stylizer=trained/stylizer.keras --out=painted
+
+A table has a column content, and may have style (several with ; between them are blended), output,
+preset, weights and every setting by its flag's name; other columns are for --names. Its files are
+looked for from its own folder on.
+"""
+
+#: Exit code where some pictures could not be made.
+_SOME_FAILED = 1
+#: The columns of a table that say how a picture is made; others are words for its name.
+_COLUMNS = ("preset", "weights", *run_flags.SETTINGS)
+#: The flags that hold with --stylizer.
+_OF_STYLIZER = (
+    *("stylizer", "styles", "out", "pairs", "names", "workers"),
+    *("strength", "size", "quiet", "dry_run"),
+)
+
+
+def define_flags() -> flags.FlagValues:
+    """The command's flags, apart from absl's global ones."""
+    values = flags.FlagValues()
+    text = partial(flags.DEFINE_string, flag_values=values)
+    switch = partial(flags.DEFINE_boolean, flag_values=values)
+    flags.DEFINE_list(
+        "styles",
+        [],
+        "Paintings: files, folders or patterns. With --stylizer names of its paintings, or mixes "
+        "such as scream=1+starry_night=3; by default each of them.",
+        flag_values=values,
+    )
+    text("out", None, "The folder for all that it writes.")
+    switch("pairs", False, "The first photo in the first painting, the second in the second, ...")
+    text(
+        "names",
+        names.TEMPLATE,
+        "What pictures are called: with {content}, {style}, {folder} (the photo's), {number} and "
+        "the columns of a table; a slash makes subfolders, a suffix such as .jpg another format.",
+    )
+    flags.DEFINE_integer(
+        "workers",
+        1,
+        "Processes that share the work; on a processor they share its cores, too.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    switch("dry_run", False, "List what would be done and how long that takes; write nothing.")
+    text(
+        "stylizer",
+        None,
+        "Paint in one pass by this network, stylizer.keras of nst-tf train; --strength is how much "
+        "is painted then, 1 by default.",
+    )
+    flags.DEFINE_enum(
+        "preset",
+        presets.DEFAULT,
+        list(presets.PRESETS),
+        "Recipe to start from.",
+        flag_values=values,
+    )
+    run_flags.define(values)
+    run_flags.define_checkpoint_every(values)
+    return values
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
+    values = define_flags()
+    arguments = command.parse(values, USAGE, argv, required=1)
+    if not values.out:
+        raise command.UsageError("name the folder for what it writes: --out=DIR")
+    if values.stylizer:
+        command.refuse_others(values, _OF_STYLIZER, "--stylizer")
+        command.import_tensorflow()  # a stylizer's file says what its paintings are called
+    run_flags.check_max_memory(values)
+    batch = _Batch(values, arguments)
+    if values.dry_run:
+        return batch.foresee()
+    files.make_folder(batch.folder)
+    with locks.alone(batch.folder):
+        return batch.make()
+
+
+#: Names of columns and what they say.
+_Cells = tuple[tuple[str, str], ...]
+
+
+class _Batch:
+    """The pictures of one command, each known by its name in the folder."""
+
+    def __init__(self, values: flags.FlagValues, arguments: Sequence[str]) -> None:
+        self._values, self.folder = values, Path(values.out)
+        self._tile = run_flags.tile(values)
+        self._orders = _ordered(values, arguments)
+        self._outputs = names.outputs(self._orders, values.names, self.folder)
+        #: By what the lines say of it: most say the same, or nothing.
+        self._recipes: dict[_Cells, tuple[Settings, str]] = {}
+        for order in self._orders if not values.stylizer else ():
+            if _cells(order) not in self._recipes:
+                self._recipes[_cells(order)] = settings, weights = _recipe(values, order)
+                settings.check_aim()
+                weights_module.at_once(presets.network(settings.preset, weights))
+
+    def make(self) -> int:
+        """Makes what is not there, and the report."""
+        values = self._values
+        from nst_tf import page
+
+        page.check_installed()
+        engine, works = self._begin()
+        from nst_tf.batch import report
+        from nst_tf.run.jobs import Jobs
+        from nst_tf.watch.progress_bar import JobsBar
+
+        with JobsBar(works, shown=not values.quiet) as bar:
+            jobs = Jobs(works, engine, values.workers, bar, None, True, self.folder, report.figures)
+            with signals.stopping(jobs.stop) as stop:
+                done = jobs.run()
+        settings = f"stylizer: {values.stylizer}"
+        if not values.stylizer:
+            settings = report.common(list(self._recipes.values()))
+        told = {
+            path.relative_to(self.folder).as_posix(): order
+            for path, order in zip(self._outputs, self._orders, strict=True)
+        }
+        print(report.write(self.folder, told, done, jobs.failures, settings))
+        if failed := len(jobs.failures):
+            name, why = next(iter(jobs.failures.items()))
+            more = f", and {failed - 1} more: {self.folder / report.FAILURES}" * (failed > 1)
+            print(f"nst-tf batch: {name} could not be made: {why}{more}", file=sys.stderr)
+        if left := len(works) - len(done) - failed:
+            print(f"{left} pictures are left: the same command goes on with them")
+            return stop.code
+        return _SOME_FAILED if failed else 0
+
+    def foresee(self) -> int:
+        """Lists what would be done."""
+        engine, works = self._begin()
+        from nst_tf.batch import foresee
+
+        peak, seconds, compiling, counts = 0, 0.0, 0.0, dict.fromkeys(("to make", "done", "not"), 0)
+        for one in foresee.foresee(works, engine):
+            print(_line(one), flush=True)
+            counts["not" if one.error else "done" if one.done else "to make"] += 1
+            peak, seconds = max(peak, one.peak), seconds + one.seconds
+            compiling += one.compiling
+        workers = min(self._values.workers, max(1, counts["to make"]))
+        print(
+            f"{len(works)} pictures: {counts['to make']} to make, {counts['done']} done, "
+            f"{counts['not']} that cannot be made"
+        )
+        total = command.duration(seconds / workers + compiling)
+        memory = f", and {in_bytes(peak * workers)} of memory" if peak else ""
+        print(f"takes about {total}" + f" with {workers} workers" * (workers > 1) + memory)
+        return _SOME_FAILED if counts["not"] else 0
+
+    def _begin(self) -> tuple[Engine, Sequence[Work]]:
+        """How pictures are computed, and the work that makes them."""
+        values = self._values
+        command.import_tensorflow()
+        if values.dry_run and values.workers > 1:  # measured as one of them
+            from nst_tf.run import jobs
+
+            jobs.share_cores(values.workers)
+        run_flags.determine(values)
+        from nst_tf.batch import plan
+        from nst_tf.network import machine
+        from nst_tf.run.jobs import Engine
+
+        chosen, dtype = machine.choose_engine(values.engine), machine.choose_dtype(values.dtype)
+        engine = Engine(self._tile, chosen, dtype, values.checkpoint_every, values.max_memory)
+        if values.stylizer:
+            strength = 1.0 if values["strength"].value is None else values["strength"].value
+            size = values["size"].value or None
+            how = values.stylizer, strength, size
+            return engine, plan.passes(self._orders, self._outputs, *how, self.folder)
+        print(f"engine: {chosen} in {dtype}; others: --engine, --dtype", flush=True)
+        logdir = Path(values.logdir) if values.logdir else None
+        recipes = [self._recipes[_cells(order)] for order in self._orders]
+        return engine, plan.runs(self._orders, self._outputs, recipes, self.folder, logdir)
+
+
+def _ordered(values: flags.FlagValues, arguments: Sequence[str]) -> list[Order]:
+    """What is to be painted in what."""
+    masks.refuse(values.styles, "a batch")
+    styles = list(values.styles) if values.stylizer else orders.files(values.styles)
+    if values.stylizer and not styles:
+        from nst_tf.stylizer.network import Stylizer
+
+        styles = Stylizer.load(values.stylizer).paintings
+    tables = [argument for argument in arguments if orders.is_table(argument)]
+    if tables:
+        if len(arguments) > 1 or values.pairs:
+            raise command.UsageError(f"{tables[0]} is a table: name it alone, without --pairs")
+        found = orders.read(tables[0], styles, files_of_styles=not values.stylizer)
+        for order in found:
+            _check_columns(values, order)
+        return found
+    if not styles:
+        raise command.UsageError("name the paintings: --styles=STYLE,...")
+    contents = orders.files(arguments)
+    return orders.paired(contents, styles) if values.pairs else orders.crossed(contents, styles)
+
+
+def _check_columns(values: flags.FlagValues, order: Order) -> None:
+    """Raises SettingsError where a line says what nothing heeds."""
+    wanted = names.fields_of(values.names)
+    heeded = () if values.stylizer else _COLUMNS
+    for name in order.cells:
+        if name not in heeded and name not in wanted:
+            known = "with --stylizer it is" if values.stylizer else "it is no setting and"
+            raise SettingsError(
+                f"{order.place} has a column {name!r} that nothing heeds: {known} of use in --names"
+                " alone"
+            )
+
+
+def _cells(order: Order) -> _Cells:
+    """What a line says of how its picture is made."""
+    return tuple((name, text) for name, text in order.cells.items() if name in _COLUMNS)
+
+
+def _recipe(values: flags.FlagValues, order: Order) -> tuple[Settings, str]:
+    """The settings and the network of one picture: the command's, with what its line changes."""
+    row = flags.FlagValues()
+    flags.DEFINE_enum("preset", None, list(presets.PRESETS), "", flag_values=row)
+    flags.DEFINE_string("weights", None, "", flag_values=row)
+    run_flags.define_settings(row, run_flags.SETTINGS)
+    try:
+        row(["", *(f"--{name}={text}" for name, text in _cells(order))])
+        preset = row.preset or values.preset
+        changes = {**run_flags.changes(values, preset), **run_flags.changes(row, preset)}
+        return presets.settings(preset, **changes), row.weights or values.weights
+    except (flags.Error, SettingsError) as error:
+        where = f"{order.place}: " if order.place else ""
+        raise SettingsError(f"{where}{error}") from error
+
+
+def _line(one: Foreseen) -> str:
+    if one.shape is None:
+        return f"{one.name}: cannot be made: {one.error}"
+    size = f"{one.name}: {one.shape[1]}x{one.shape[0]}"
+    return f"{size}, done" if one.done else f"{size}, about {command.duration(one.seconds)}"
