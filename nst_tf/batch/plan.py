@@ -74,15 +74,19 @@ def sharing(jobs: Sequence[Job]) -> list[Job]:
 
     Runs of one network and one graph follow each other. Where a graph serves pictures of one shape
     alone, those of one shape do, too: photos of mixed sizes are as many shapes as they have
-    proportions, since `size` is that of the longer side.
+    proportions, since `size` is that of the longer side. The largest are the first: what takes more
+    memory than there is is found out at once, and what later ones take is there.
     """
     first: dict[object, int] = {}
 
     def place(job: Job) -> tuple[object, ...]:
         graph = job.weights, job.settings.graph_key
         number = first.setdefault(graph, len(first))
-        shape, styles = shape_of(job), job.styles
-        return (number, styles, shape) if any_size(job, shape) else (number, shape, styles)
+        (height, width), styles = shape_of(job), job.styles
+        large = -height * width, height
+        return (
+            (number, styles, large) if any_size(job, (height, width)) else (number, large, styles)
+        )
 
     # Both kinds of a graph's runs do not mix: what is compared is alike.
     apart = sorted((any_size(job, shape_of(job)), index) for index, job in enumerate(jobs))
