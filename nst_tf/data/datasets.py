@@ -1,37 +1,21 @@
-"""Pictures in a tf.data pipeline: files to batches, batches to feature maps and Gram matrices.
-
-pictures = nst_tf.data.pictures("photos/*.jpg", size=256).batch(8)
-extractor = nst_tf.FeatureExtractor(["conv1_1", "conv4_2"], weights="imagenet")
-for grams in pictures.apply(nst_tf.data.grams(extractor)):
-    grams["conv4_2"]    # [8, 512, 512]
-
-And photos to learn from, `crops`.
-"""
+"""Files to batches of pictures or crops, batches to feature maps and Gram matrices."""
 
 from __future__ import annotations
 
 import numbers
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
-from nst_tf.errors import PictureError, SettingsError
+from nst_tf.data import sources
+from nst_tf.errors import SettingsError
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.pictures import images
 from nst_tf.pictures.crops import Crops
 from nst_tf.pictures.folders import files
 from nst_tf.pictures.images import Picture
-
-__all__ = ["Transformation", "crops", "features", "files", "grams", "photos", "pictures"]
-
-#: What a name of a data set begins with.
-_DATA_SETS = "tfds:"
-#: Bytes of records that are held.
-_MOST = 2 << 30
 
 #: A dataset to another, for `tf.data.Dataset.apply`.
 Transformation = Callable[[tf.data.Dataset], tf.data.Dataset]
@@ -43,7 +27,8 @@ def pictures(
     *,
     crop: bool = True,
 ) -> tf.data.Dataset:
-    """Picture files as float32 RGB in [0, 1], read in parallel, in the order of their names.
+    """Picture files as float32 RGB in [0, 1], read in parallel, in the order of their names; those
+    that TFRecord files hold (`write_shards`), in the order that they have there.
 
     Files are read as `stylize` reads them (`images.load`): EXIF orientation, ICC profiles and
     transparency are taken care of. That happens in Python, so the dataset itself cannot be saved
@@ -51,7 +36,7 @@ def pictures(
     rule: to the same pixels, to rounding, where a file has no colour profile.
 
     Args:
-      pattern: of the files (`files`).
+      pattern: of the files (`files`): pictures, or TFRecords by their suffix (`photos`).
       size: in pixels. With `crop` the side of a square, or (height, width): the largest middle
         part of that shape, scaled. Without, the longer side; there alone None, which keeps every
         picture's own size.
@@ -73,98 +58,24 @@ def pictures(
     if not crop and isinstance(size, tuple):
         raise SettingsError(f"size is {size}: without crop, use one number for the longer side")
 
-    def read(path: bytes) -> np.ndarray:
-        if crop:
-            return images.cover(images.load(os.fsdecode(path)), *sides)  # type: ignore[arg-type]
-        return images.load(os.fsdecode(path), size)  # type: ignore[arg-type]
+    held = sources.are_records(paths)
 
-    def load(path: tf.Tensor) -> tf.Tensor:
-        picture = tf.numpy_function(read, [path], tf.float32)
+    def read(given: bytes) -> np.ndarray:
+        picture = given if held else os.fsdecode(given)
+        if crop:
+            return images.cover(images.load(picture), *sides)  # type: ignore[arg-type]
+        return images.load(picture, size)  # type: ignore[arg-type]
+
+    def load(given: tf.Tensor) -> tf.Tensor:
+        picture = tf.numpy_function(read, [given], tf.float32)
         return tf.ensure_shape(picture, [*(sides if crop else (None, None)), 3])
 
+    if held:
+        return _parallel(load)(tf.data.TFRecordDataset(paths).map(sources.encoded))
     # As bytes: a name need not be UTF-8.
     return _parallel(load)(
         tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
     )
-
-
-def photos(
-    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-) -> dict[str, Picture]:
-    """The photos of a source, by name.
-
-    Args:
-      source: files, by pattern (`files`). Of a TFRecord file (`.tfrecord`, or with a number behind
-        it, `.tfrecord-00001-of-00004`) it is what its examples hold as `image/encoded`, else as
-        `image`. `tfds:NAME` is the split `train` of a data set of tensorflow-datasets, which
-        fetches it where it is not there.
-
-    Returns:
-      Of files their paths; of records the files that they hold, of a data set arrays, of either at
-      most as many as 2 GiB hold: `images.load` takes each.
-
-    Raises:
-      PictureError: there is none, or a record holds none.
-      SettingsError: there is no tensorflow-datasets, or it knows no such data set.
-    """
-    if isinstance(source, str) and source.startswith(_DATA_SETS):
-        return _within(_of_data_set(source.removeprefix(_DATA_SETS)), source)
-    found: dict[str, Picture] = {}
-    for path in files(source):
-        if re.search(r"\.tfrecords?(-\d+-of-\d+)?$", path):
-            found |= _within(_of_records(path), path)
-        else:
-            found[path] = path
-    return found
-
-
-def _within(pictures: Iterable[bytes | np.ndarray], source: str) -> dict[str, Picture]:
-    found: dict[str, Picture] = {}
-    left = _MOST
-    for number, picture in enumerate(pictures):
-        left -= picture.nbytes if isinstance(picture, np.ndarray) else len(picture)
-        if left < 0:
-            break
-        found[f"{source}#{number}"] = picture
-    if not found:
-        raise PictureError(f"{source} holds no photo")
-    return found
-
-
-def _of_records(path: str) -> Iterator[bytes]:
-    keys = ("image/encoded", "image")
-    try:
-        for number, record in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
-            held = tf.train.Example.FromString(record).features.feature
-            values = next((held[key].bytes_list.value for key in keys if key in held), ())
-            if not values:
-                raise PictureError(
-                    f"{path}: record {number} holds no {' or '.join(keys)}, but "
-                    f"{', '.join(sorted(held)) or 'nothing'}"
-                )
-            yield values[0]
-    except tf.errors.OpError as error:
-        raise PictureError(f"{path} is no TFRecord file, or is cut short") from error
-    except DecodeError as error:
-        raise PictureError(f"{path}: its records are no tf.train.Example") from error
-
-
-def _of_data_set(name: str) -> Iterator[np.ndarray]:
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise SettingsError(
-            f"{_DATA_SETS}{name} needs tensorflow-datasets: pip install tensorflow-datasets"
-        ) from error
-    try:
-        examples = tfds.as_numpy(tfds.load(name, split="train"))
-    except Exception as error:  # a name that it does not know, a download that fails
-        reason = " ".join(str(error).split())[:200]
-        raise SettingsError(f"no data set {name!r} of tensorflow-datasets: {reason}") from error
-    for example in examples:
-        if "image" not in example:
-            raise PictureError(f"{_DATA_SETS}{name} holds no image, but {', '.join(example)}")
-        yield example["image"]
 
 
 def crops(
@@ -206,7 +117,7 @@ def crops(
     for name, number in (("size", size), ("batch", batch)):
         if number is None or not _is_size(number):
             raise SettingsError(f"{name} is {number!r}: use a number such as 128 or 4")
-    given = pattern if isinstance(pattern, Mapping) else photos(pattern)
+    given = pattern if isinstance(pattern, Mapping) else sources.photos(pattern)
     drawn = Crops(list(given.values()), size, seed=seed, flip=flip, least=least)
 
     def cut(number: tf.Tensor) -> tf.Tensor:
