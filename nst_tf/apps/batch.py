@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from nst_tf import files, locks, signals
-from nst_tf.apps import command, run_flags
-from nst_tf.batch import names, orders
-from nst_tf.batch.orders import Order
-from nst_tf.errors import SettingsError, in_bytes
+from nst_tf.apps import command, ordering, run_flags
+from nst_tf.batch import names
+from nst_tf.errors import in_bytes
 from nst_tf.network import weights as weights_module
-from nst_tf.pictures import masks
 from nst_tf.recipe import presets
 from nst_tf.recipe.settings import Settings
 
@@ -46,8 +44,6 @@ looked for from its own folder on.
 
 #: Exit code where some pictures could not be made.
 _SOME_FAILED = 1
-#: The columns of a table that say how a picture is made; others are words for its name.
-_COLUMNS = ("preset", "weights", *run_flags.SETTINGS)
 #: The flags that hold with --stylizer.
 _OF_STYLIZER = (
     *("stylizer", "styles", "out", "pairs", "names", "workers"),
@@ -60,21 +56,8 @@ def define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     text = partial(flags.DEFINE_string, flag_values=values)
     switch = partial(flags.DEFINE_boolean, flag_values=values)
-    flags.DEFINE_list(
-        "styles",
-        [],
-        "Paintings: files, folders or patterns. With --stylizer names of its paintings, or mixes "
-        "such as scream=1+starry_night=3; by default each of them.",
-        flag_values=values,
-    )
+    ordering.define(values)
     text("out", None, "The folder for all that it writes.")
-    switch("pairs", False, "The first photo in the first painting, the second in the second, ...")
-    text(
-        "names",
-        names.TEMPLATE,
-        "What pictures are called: with {content}, {style}, {folder} (the photo's), {number} and "
-        "the columns of a table; a slash makes subfolders, a suffix such as .jpg another format.",
-    )
     flags.DEFINE_integer(
         "workers",
         1,
@@ -83,19 +66,6 @@ def define_flags() -> flags.FlagValues:
         flag_values=values,
     )
     switch("dry_run", False, "List what would be done and how long that takes; write nothing.")
-    text(
-        "stylizer",
-        None,
-        "Paint in one pass by this network, stylizer.keras of nst-tf train; --strength is how much "
-        "is painted then, 1 by default.",
-    )
-    flags.DEFINE_enum(
-        "preset",
-        presets.DEFAULT,
-        list(presets.PRESETS),
-        "Recipe to start from.",
-        flag_values=values,
-    )
     run_flags.define(values)
     run_flags.define_checkpoint_every(values)
     return values
@@ -119,23 +89,21 @@ def main(argv: list[str]) -> int:
         return batch.make()
 
 
-#: Names of columns and what they say.
-_Cells = tuple[tuple[str, str], ...]
-
-
 class _Batch:
     """The pictures of one command, each known by its name in the folder."""
 
     def __init__(self, values: flags.FlagValues, arguments: Sequence[str]) -> None:
         self._values, self.folder = values, Path(values.out)
         self._tile = run_flags.tile(values)
-        self._orders = _ordered(values, arguments)
+        self._orders = ordering.ordered(values, arguments)
         self._outputs = names.outputs(self._orders, values.names, self.folder)
         #: By what the lines say of it: most say the same, or nothing.
-        self._recipes: dict[_Cells, tuple[Settings, str]] = {}
+        self._recipes: dict[ordering.Cells, tuple[Settings, str]] = {}
         for order in self._orders if not values.stylizer else ():
-            if _cells(order) not in self._recipes:
-                self._recipes[_cells(order)] = settings, weights = _recipe(values, order)
+            if ordering.cells(order) not in self._recipes:
+                self._recipes[ordering.cells(order)] = settings, weights = ordering.recipe(
+                    values, order
+                )
                 settings.check_aim()
                 weights_module.at_once(presets.network(settings.preset, weights))
 
@@ -208,70 +176,13 @@ class _Batch:
         chosen, dtype = machine.choose_engine(values.engine), machine.choose_dtype(values.dtype)
         engine = Engine(self._tile, chosen, dtype, values.checkpoint_every, values.max_memory)
         if values.stylizer:
-            strength = 1.0 if values["strength"].value is None else values["strength"].value
             size = values["size"].value or None
-            how = values.stylizer, strength, size
+            how = values.stylizer, ordering.painted(values), size
             return engine, plan.passes(self._orders, self._outputs, *how, self.folder)
         print(f"engine: {chosen} in {dtype}; others: --engine, --dtype", flush=True)
         logdir = Path(values.logdir) if values.logdir else None
-        recipes = [self._recipes[_cells(order)] for order in self._orders]
+        recipes = [self._recipes[ordering.cells(order)] for order in self._orders]
         return engine, plan.runs(self._orders, self._outputs, recipes, self.folder, logdir)
-
-
-def _ordered(values: flags.FlagValues, arguments: Sequence[str]) -> list[Order]:
-    """What is to be painted in what."""
-    masks.refuse(values.styles, "a batch")
-    styles = list(values.styles) if values.stylizer else orders.files(values.styles)
-    if values.stylizer and not styles:
-        from nst_tf.stylizer.network import Stylizer
-
-        styles = Stylizer.load(values.stylizer).paintings
-    tables = [argument for argument in arguments if orders.is_table(argument)]
-    if tables:
-        if len(arguments) > 1 or values.pairs:
-            raise command.UsageError(f"{tables[0]} is a table: name it alone, without --pairs")
-        found = orders.read(tables[0], styles, files_of_styles=not values.stylizer)
-        for order in found:
-            _check_columns(values, order)
-        return found
-    if not styles:
-        raise command.UsageError("name the paintings: --styles=STYLE,...")
-    contents = orders.files(arguments)
-    return orders.paired(contents, styles) if values.pairs else orders.crossed(contents, styles)
-
-
-def _check_columns(values: flags.FlagValues, order: Order) -> None:
-    """Raises SettingsError where a line says what nothing heeds."""
-    wanted = names.fields_of(values.names)
-    heeded = () if values.stylizer else _COLUMNS
-    for name in order.cells:
-        if name not in heeded and name not in wanted:
-            known = "with --stylizer it is" if values.stylizer else "it is no setting and"
-            raise SettingsError(
-                f"{order.place} has a column {name!r} that nothing heeds: {known} of use in --names"
-                " alone"
-            )
-
-
-def _cells(order: Order) -> _Cells:
-    """What a line says of how its picture is made."""
-    return tuple((name, text) for name, text in order.cells.items() if name in _COLUMNS)
-
-
-def _recipe(values: flags.FlagValues, order: Order) -> tuple[Settings, str]:
-    """The settings and the network of one picture: the command's, with what its line changes."""
-    row = flags.FlagValues()
-    flags.DEFINE_enum("preset", None, list(presets.PRESETS), "", flag_values=row)
-    flags.DEFINE_string("weights", None, "", flag_values=row)
-    run_flags.define_settings(row, run_flags.SETTINGS)
-    try:
-        row(["", *(f"--{name}={text}" for name, text in _cells(order))])
-        preset = row.preset or values.preset
-        changes = {**run_flags.changes(values, preset), **run_flags.changes(row, preset)}
-        return presets.settings(preset, **changes), row.weights or values.weights
-    except (flags.Error, SettingsError) as error:
-        where = f"{order.place}: " if order.place else ""
-        raise SettingsError(f"{where}{error}") from error
 
 
 def _line(one: Foreseen) -> str:

@@ -85,7 +85,12 @@ def _silence() -> Iterator[None]:
 
 
 def parse(
-    values: flags.FlagValues, usage: str, argv: Sequence[str], required: int, most: int = 1 << 30
+    values: flags.FlagValues,
+    usage: str,
+    argv: Sequence[str],
+    required: int,
+    most: int = 1 << 30,
+    others: list[str] | None = None,
 ) -> list[str]:
     """Parses a command line, flags and arguments in any order.
 
@@ -95,6 +100,7 @@ def parse(
       argv: the command's name and what follows it.
       required: how many arguments there must be at least.
       most: how many there may be.
+      others: where flags go that are another program's, as they stand; None to refuse them.
 
     Returns:
       The arguments that are no flags.
@@ -107,9 +113,12 @@ def parse(
         print_help(values, usage, sys.stdout)
         raise Helped
     try:
-        arguments: list[str] = values(list(argv))[1:]
+        arguments: list[str] = values(list(argv), known_only=others is not None)[1:]
     except flags.Error as error:
         raise UsageError(str(error)) from error
+    if others is not None:
+        others += [argument for argument in arguments if argument.startswith("--")]
+        arguments = [argument for argument in arguments if not argument.startswith("--")]
     first = usage.strip().splitlines()[0]
     if len(arguments) < required:
         raise UsageError(f"too few arguments ({len(arguments)}); usage: {first}")

@@ -18,6 +18,7 @@ APPS = {
     "judge": "measure how good results are; compare methods on many pairs",
     "vote": "a page that asks people which of two results is better, and the count",
     "rerun": "make a result again from its .json, and see whether it is the same",
+    "beam": "batches and styles of corpora on many machines, by Apache Beam",
     "shards": "a corpus of pictures in a few TFRecord files",
     "grams": "the styles of a corpus, for nst-tf nearest",
     "nearest": "which pictures of a corpus are nearest in style",

@@ -43,8 +43,8 @@ def _fields() -> dict[str, dataclasses.Field[Any]]:
 SETTINGS = tuple(_fields())
 
 
-def define(values: flags.FlagValues) -> None:
-    """Defines them among a command's flags. None stands for the preset's value."""
+def define_recipe(values: flags.FlagValues) -> None:
+    """Defines those that say what a run makes. None stands for the preset's value."""
     flags.DEFINE_string(
         "weights",
         "auto",
@@ -54,6 +54,11 @@ def define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     define_settings(values, SETTINGS)
+
+
+def define(values: flags.FlagValues) -> None:
+    """Defines them among a command's flags."""
+    define_recipe(values)
     flags.DEFINE_string(
         "logdir",
         None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,15 +57,10 @@ class OnePass:
 
     def identity(self, pictures: Pictures) -> dict[str, Any]:
         """What tells it from others, as plain values."""
-        height, width = pictures[0].shape[:2]
-        network = _read(self.stylizer, files.stamp(Path(self.stylizer)))[1]
-        return {
-            "stylizer": {"path": self.stylizer, "sha256": network},
-            "shares": dict(self.shares),
-            "strength": self.strength,
-            "image": {"height": height, "width": width},
-            "content": record.identity_of(self.content),
-        }
+        hashed = _read(self.stylizer, files.stamp(Path(self.stylizer)))[1]
+        network = {"path": self.stylizer, "sha256": hashed}
+        how = self.shares, self.strength, pictures[0].shape[:2]
+        return identity(network, *how, record.identity_of(self.content))
 
     def paint(self, pictures: Pictures, report: Callable[[float], None]) -> np.ndarray:
         """The picture, float32 [height, width, 3]."""
@@ -73,6 +68,30 @@ class OnePass:
         stylizer, _ = _read(self.stylizer, files.stamp(Path(self.stylizer)))
         shares = stylizer.shares(dict(self.shares)) if self.shares else None
         return stylizer.paint(pictures[0], self.strength, shares)
+
+
+def identity(
+    network: Mapping[str, Any],
+    shares: Sequence[tuple[str, float]],
+    strength: float,
+    shape: tuple[int, ...],
+    content: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What tells a pass from others, as plain values.
+
+    Args:
+      network: its file's `sha256`, and perhaps its path; likewise content.
+      shares: of its paintings.
+      strength: how much is painted.
+      shape: height and width of the picture.
+    """
+    return {
+        "stylizer": dict(network),
+        "shares": dict(shares),
+        "strength": strength,
+        "image": {"height": shape[0], "width": shape[1]},
+        "content": dict(content),
+    }
 
 
 def parse_shares(text: str) -> tuple[tuple[str, float], ...]:

@@ -113,14 +113,19 @@ def read(path: str, styles: Sequence[str] = (), files_of_styles: bool = True) ->
         parts = style if isinstance(style, list) else _words(style, place).split(_AND)
         named = [text for part in parts if (text := _words(part, place))]
         if files_of_styles:
-            named = [str(base / part) for part in named]
+            named = [_placed(base, part) for part in named]
         if not named and not styles:
             raise SettingsError(f"{place} names no style: fill in the column {STYLE}, or --styles")
         for wanted in [tuple(named)] if named else [(style,) for style in styles]:
-            orders.append(Order(str(base / content), wanted, told, output, place))
+            orders.append(Order(_placed(base, content), wanted, told, output, place))
     if not orders:
         raise FileError(f"{path} has no line with a picture")
     return orders
+
+
+def _placed(base: Path, path: str) -> str:
+    """A path of a table, from its folder on; a URL as it is."""
+    return path if "://" in path else str(base / path)
 
 
 def _csv(path: str) -> list[tuple[int, dict[str, Any]]]:

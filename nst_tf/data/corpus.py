@@ -14,6 +14,7 @@ kernels", AISTATS 2012).
 from __future__ import annotations
 
 import functools
+import io
 import os
 import zipfile
 from collections.abc import Callable, Sequence
@@ -130,10 +131,15 @@ class Corpus:
         Raises:
           OutputError: it cannot be written.
         """
-        with files.replacing(Path(path)) as part, part.open("xb") as file:
-            names = np.array([os.fsencode(name) for name in self.names])
-            what = (names, self.styles, np.array(self.layers), self.size, self.network)
-            np.savez(file, **dict(zip(_KEYS, what, strict=True)))  # type: ignore[arg-type]
+        files.write(Path(path), self.encode())
+
+    def encode(self) -> bytes:
+        """What `save` writes."""
+        names = np.array([os.fsencode(name) for name in self.names])
+        what = (names, self.styles, np.array(self.layers), self.size, self.network)
+        data = io.BytesIO()
+        np.savez(data, **dict(zip(_KEYS, what, strict=True)))  # type: ignore[arg-type]
+        return data.getvalue()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Corpus:

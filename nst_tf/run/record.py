@@ -192,7 +192,7 @@ def _held(value: Any) -> Any:
         return [_held(one) for one in value]
     if not isinstance(value, Mapping):
         return value
-    places = ("path", "source") if "sha256" in value else ()
+    places = ("path", "bytes", "source") if "sha256" in value else ()
     return {key: _held(one) for key, one in value.items() if key not in places}
 
 
