@@ -98,7 +98,9 @@ def _options(others: Sequence[str]) -> Any:
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
     from apache_beam.runners.dask import dask_runner  # noqa: F401  its options are known then
 
-    given = list(others)
+    # Which Beam knows by its whole name alone.
+    dask = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+    given = [dask if one == "--runner=DaskRunner" else one for one in others]
     options = PipelineOptions(given)
     runner = str(options.view_as(StandardOptions).runner or "DirectRunner")
     if runner.endswith("DaskRunner") and not any("--dask_p" in one for one in given):

@@ -18,7 +18,10 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from nst_tf.beam.outcomes import Counts, Failure, Split, split
 from nst_tf.errors import NSTError, SettingsError, one_line
+from nst_tf.pictures import images
 
+#: How lines begin that say where something was.
+_PLACES = ("Graph execution", "Detected at", "File ", "[[", "[Op:", "in user code")
 #: Pictures of a batch at most.
 BATCH = 16
 
@@ -26,8 +29,8 @@ BATCH = 16
 class PictureModel(ModelHandler[np.ndarray, Any, Any]):
     """A handler for `RunInference`: pictures to `{layer: feature map}` or `{layer: Gram matrix}`.
 
-    An element is a picture, float32 or uint8 [height, width, 3]; of a batch, those of one shape are
-    computed together. One that the network cannot take gives a `Failure` in its place.
+    An element is a picture as an array, as `images.load` takes it; of a batch, those of one shape
+    are computed together. One that the network cannot take gives a `Failure` in its place.
 
     Args:
       layers: as `nst_tf.FeatureExtractor` takes them; None for those of its losses.
@@ -76,16 +79,22 @@ class PictureModel(ModelHandler[np.ndarray, Any, Any]):
         self, batch: Sequence[np.ndarray], model: Any, inference_args: Any = None
     ) -> Iterator[Any]:
         """What becomes of each picture, in their order."""
-        outcomes: list[Any] = [None] * len(batch)
-        for indices in _by_shape(batch).values():
+        outcomes: dict[int, Any] = {}
+        by_shape: dict[tuple[int, ...], dict[int, np.ndarray]] = {}
+        for index, given in enumerate(batch):
             try:
-                made = model(np.stack([batch[index] for index in indices]))
-                for place, index in enumerate(indices):
-                    outcomes[index] = {layer: values[place] for layer, values in made.items()}
+                picture = images.load(given)
+                by_shape.setdefault(picture.shape, {})[index] = picture
             except NSTError as error:
-                for index in indices:
-                    outcomes[index] = Failure("", str(error))
-        return iter(outcomes)
+                outcomes[index] = Failure("", str(error))
+        for pictures in by_shape.values():
+            try:
+                made = model(np.stack(list(pictures.values())))
+                for place, index in enumerate(pictures):
+                    outcomes[index] = {layer: values[place] for layer, values in made.items()}
+            except NSTError as error:  # such as of all that are too small
+                outcomes |= dict.fromkeys(pictures, Failure("", str(error)))
+        return iter([outcomes[index] for index in range(len(batch))])
 
     def get_num_bytes(self, batch: Sequence[np.ndarray]) -> int:
         return sum(picture.nbytes for picture in batch)
@@ -176,13 +185,6 @@ class _Named(beam.DoFn):
         yield name, outcome
 
 
-def _by_shape(batch: Sequence[np.ndarray]) -> dict[Any, list[int]]:
-    found: dict[Any, list[int]] = {}
-    for index, picture in enumerate(batch):
-        found.setdefault((np.shape(picture), str(picture.dtype)), []).append(index)
-    return found
-
-
 class _Extractor:
     """`nst_tf.FeatureExtractor`, compiled for any shape."""
 
@@ -194,7 +196,7 @@ class _Extractor:
 
         self._model = FeatureExtractor(None if layers is None else list(layers), weights)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def measured(pictures: tf.Tensor) -> Any:
             maps = self._model(pictures)
             return {key: gram_matrix(one) for key, one in maps.items()} if grams else maps
@@ -213,8 +215,11 @@ class _Served:
 
         try:
             self._model = tf.saved_model.load(folder)
-            name = "grams" if grams else "serving_default"
-            self._signature = self._model.signatures[name]
+            served = self._model.signatures
+            # What serves statistics alone has them as its default, too.
+            self._signature = served["grams" if grams else "serving_default"]
+            if not grams and "fixed" not in served:
+                raise KeyError("serving_default")
         except (OSError, ValueError, KeyError) as error:
             raise SettingsError(
                 f"{folder} is no SavedModel of nst-tf export with {'Gram matrices' * grams}"
@@ -223,14 +228,18 @@ class _Served:
         self._grams = grams
 
     def __call__(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
-        given = pictures.astype(np.float32)
-        if pictures.dtype == np.uint8:
-            given /= 255
-        made = _computed(lambda one: self._signature(pictures=one), given)
+        made = _computed(lambda one: self._signature(pictures=one), pictures)
         if not self._grams:
             return made
         end = "_gram"
         return {key.removesuffix(end): one for key, one in made.items() if key.endswith(end)}
+
+
+def _words(error: Exception) -> str:
+    """What a message of TensorFlow's says, without where in its graph that was."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(_PLACES)]
+    return one_line(said[-1] if said else type(error).__name__)[:300]
 
 
 def _computed(function: Any, pictures: np.ndarray) -> dict[str, np.ndarray]:
@@ -242,6 +251,6 @@ def _computed(function: Any, pictures: np.ndarray) -> dict[str, np.ndarray]:
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         if isinstance(error, NSTError):
             raise
-        raise SettingsError(one_line(str(error).split("\n")[0])[:300]) from error
+        raise SettingsError(f"pictures of {pictures.shape[1:]}: {_words(error)}") from error
     except tf.errors.ResourceExhaustedError as error:
         raise SettingsError(f"no memory for pictures of {pictures.shape}") from error

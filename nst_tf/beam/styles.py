@@ -40,7 +40,7 @@ class WriteStyles(beam.PTransform):
             | "Sketch" >> beam.Map(_sketched, self._layers)
             | "Shard" >> beam.Map(sharded, self._shards)
             | "Together" >> beam.GroupByKey()
-            | "Write" >> beam.MapTuple(_written, *how)
+            | "Write" >> beam.Map(_written, *how)
         )
 
 
@@ -55,8 +55,7 @@ def _sketched(
 
 
 def _written(
-    shard: int,
-    styles: Iterable[tuple[str, np.ndarray]],
+    element: tuple[int, Iterable[tuple[str, np.ndarray]]],
     name: str,
     layers: Sequence[str],
     size: int,
@@ -65,6 +64,7 @@ def _written(
 ) -> str:
     from nst_tf.data.corpus import Corpus
 
+    shard, styles = element
     by_name = dict(styles)
     names = sorted(by_name)
     corpus = Corpus(names, np.stack([by_name[one] for one in names]), layers, size, network)

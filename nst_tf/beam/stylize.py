@@ -197,7 +197,7 @@ class _Run:
     def make(self, name: str) -> tuple[dict[str, Any], bytes]:
         """The manifest and the file of the picture."""
         result = self._run.run()
-        return result.manifest, images.encode(result.array, Path(name))
+        return result.manifest, images.encode(result.array, Path(Path(name).name))
 
 
 class _OnePass:
@@ -229,4 +229,4 @@ class _OnePass:
             "result_sha256": pixels_sha256(made),
             **spent,
         }
-        return manifest, images.encode(made, Path(name))
+        return manifest, images.encode(made, Path(Path(name).name))
