@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -88,9 +89,9 @@ def main(argv: list[str]) -> int:
     except (ValueError, SystemExit) as error:  # an unknown runner, an option without its value
         raise command.UsageError(f"Beam does not take {' '.join(others)}: {error}") from error
     make = _stylize if kind == "stylize" else _grams
-    failures = make(values, arguments, pipeline)
+    written = make(values, arguments, pipeline)
     pipeline.run().wait_until_finish()
-    return _end(failures)
+    return _end(written)
 
 
 def _options(others: Sequence[str]) -> Any:
@@ -114,8 +115,8 @@ def _options(others: Sequence[str]) -> Any:
     return options
 
 
-def _stylize(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) -> str:
-    """Has pictures painted; returns the pattern of the failures' files."""
+def _stylize(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) -> _Written:
+    """Has pictures painted."""
     import apache_beam as beam
 
     from nst_tf.beam import storing
@@ -145,11 +146,12 @@ def _stylize(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) 
         | "Manifest" >> WriteManifest(values.out, values.shards)
     )
     print(f"{len(works)} pictures to {values.out}", flush=True)
-    return _forgotten(values.out)
+    folders = {posixpath.dirname(posixpath.join(values.out, one.output)) for one in works}
+    return _Written(_forgotten(values.out), {values.out, *folders})
 
 
-def _grams(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) -> str:
-    """Has styles measured; returns the pattern of the failures' files."""
+def _grams(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) -> _Written:
+    """Has styles measured."""
     import apache_beam as beam
 
     from nst_tf.beam import Grams, ReadPictures, WriteManifest, WriteStyles, storing
@@ -173,7 +175,7 @@ def _grams(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) ->
     keyed = failed | beam.Map(lambda failure: (failure.name, failure))
     keyed | WriteManifest(folder or ".", values.shards, f"{name}-")
     print(f"{len(paths)} pictures to {values.out}-*.npz", flush=True)
-    return _forgotten(folder or ".", f"{name}-")
+    return _Written(_forgotten(folder or ".", f"{name}-"), {folder or "."})
 
 
 def _files(patterns: Sequence[str]) -> list[str]:
@@ -207,15 +209,25 @@ def _forgotten(folder: str, prefix: str = "") -> str:
     return pattern
 
 
-def _end(failures: str) -> int:
-    """Says what could not be made; the exit code."""
+class _Written(NamedTuple):
+    """The pattern of the failures' files, and the folders that were written into."""
+
+    failures: str
+    folders: set[str]
+
+
+def _end(written: _Written) -> int:
+    """Tidies up, and says what could not be made; the exit code."""
     from nst_tf.beam import storing
 
-    lines = [line for path in storing.found(failures) for line in storing.read(path).splitlines()]
+    for folder in written.folders:
+        storing.swept(folder)
+    paths = storing.found(written.failures)
+    lines = [line for path in paths for line in storing.read(path).splitlines()]
     if not lines:
         return 0
     told = json.loads(lines[0])
-    more = f", and {len(lines) - 1} more: {failures}" * (len(lines) > 1)
+    more = f", and {len(lines) - 1} more: {written.failures}" * (len(lines) > 1)
     first = f"{told['name']} could not be made: {told['reason']}"
     print(f"nst-tf beam: {one_line(first)}{more}", file=sys.stderr)
     return _SOME_FAILED

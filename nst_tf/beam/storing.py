@@ -18,6 +18,8 @@ from nst_tf.errors import FileError, OutputError, PictureError, in_bytes
 
 #: Of a file that is written: as it is.
 _PLAIN = CompressionTypes.UNCOMPRESSED
+#: What is called so that is not whole yet.
+_PART = ".nst_tf-{}.part"
 
 
 def read(path: str, most: int = reading.MOST) -> bytes:
@@ -48,7 +50,7 @@ def write(path: str, data: bytes) -> None:
       OutputError: it cannot be written.
     """
     folder = posixpath.dirname(path)
-    part = posixpath.join(folder, f".{uuid.uuid4().hex}.part")
+    part = posixpath.join(folder, _PART.format(uuid.uuid4().hex))
     try:
         if folder:
             with contextlib.suppress(BeamIOError, OSError):  # it is there
@@ -84,6 +86,16 @@ def matched(patterns: list[str]) -> list[str]:
             raise PictureError(f"no file matches {pattern}")
         found += paths
     return list(dict.fromkeys(found))
+
+
+def swept(folder: str) -> None:
+    """Does away with what workers that were lost have left half-written in a folder, once nobody
+    writes there any more.
+
+    Raises:
+      OutputError: that cannot be done.
+    """
+    forget(posixpath.join(folder, _PART.format("*")))
 
 
 def found(pattern: str) -> list[str]:
