@@ -281,17 +281,17 @@ def test_metrics_count_what_was_done(folder, tmp_path, paintings):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = str(tmp_path / "new" / "a.bin")
-    storing.write(path, b"one")
-    storing.write(path, b"two")
-    assert storing.read(path) == b"two"
+    storing.write_file(path, b"one")
+    storing.write_file(path, b"two")
+    assert storing.read_file(path) == b"two"
     with monkeypatch.context() as patch, pytest.raises(nst_tf.OutputError, match="cannot write"):
         patch.setattr(storing.FileSystems, "rename", lambda *_: 1 / 0)
-        storing.write(path, b"three")
-    assert storing.read(path) == b"two" and len(list((tmp_path / "new").iterdir())) == 1
+        storing.write_file(path, b"three")
+    assert storing.read_file(path) == b"two" and len(list((tmp_path / "new").iterdir())) == 1
     with pytest.raises(nst_tf.FileError, match="cannot read"):
-        storing.read(str(tmp_path / "gone"))
+        storing.read_file(str(tmp_path / "gone"))
     with pytest.raises(nst_tf.FileError, match="too large"):
-        storing.read(path, most=2)
+        storing.read_file(path, most=2)
 
 
 def run(*arguments, code=0):

@@ -17,6 +17,8 @@ import nst_tf
 assert "tensorflow" not in sys.modules
 # They add filters of their own; what is asked here is whether ours do.
 import numpy as np, scipy.fft, tensorflow as tf
+# Beam changes more of its host, once; nst_tf.beam is for those who have it.
+import apache_beam.ml.inference.base, apache_beam.runners.dask.dask_runner
 from absl import flags, logging as absl_logging
 tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
 tf.config.threading.set_intra_op_parallelism_threads(1)

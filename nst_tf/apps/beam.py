@@ -135,7 +135,7 @@ def _stylize(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) 
             settings.check_aim()
         works.append(Painting(output.as_posix(), order.content, order.styles, settings, weights))
     for source in {presets.network(one.settings.preset, one.weights) for one in works}:
-        with storing.local(source) as path:
+        with storing.local_copy(source) as path:
             weights_module.at_once(path)
     paint = Paint(values.out, stylizer=values.stylizer, strength=ordering.painted(values))
     (
@@ -164,7 +164,7 @@ def _grams(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) ->
     folder, _, name = values.out.rpartition("/")
     size = _GRAMS_SIZE if values["size"].value is None else values["size"].value or None
     layers = values.layers or list(presets.settings(presets.PUBLISHED).style_layers)
-    with storing.local(values.weights) as path:
+    with storing.local_copy(values.weights) as path:
         network = weights_module.load(presets.network(presets.PUBLISHED, path)).sha256
     paths = _files(arguments)
     read = pipeline | beam.Create(paths) | beam.Reshuffle() | ReadPictures(size)
@@ -223,7 +223,7 @@ def _end(written: _Written) -> int:
     for folder in written.folders:
         storing.swept(folder)
     paths = storing.found(written.failures)
-    lines = [line for path in paths for line in storing.read(path).splitlines()]
+    lines = [line for path in paths for line in storing.read_file(path).splitlines()]
     if not lines:
         return 0
     told = json.loads(lines[0])

@@ -9,10 +9,10 @@ from absl import flags
 from nst_tf.apps import command, grams
 from nst_tf.errors import PictureError
 from nst_tf.network import weights as weights_module
-from nst_tf.pictures import images
+from nst_tf.pictures import folders, images
 
 USAGE = """
-nst-tf nearest PICTURE GRAMS.npz [flags]
+nst-tf nearest PICTURE GRAMS.npz [GRAMS.npz ...] [flags]
 
 Lists the pictures of a corpus (nst-tf grams) whose style is nearest to that of PICTURE, with their
 distances: 0 is the same, about 1.4 the farthest.
@@ -35,7 +35,7 @@ def define_flags() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Runs the command on `argv`, the command's name and what follows; returns the exit code."""
     values = define_flags()
-    picture, corpus = command.parse(values, USAGE, argv, required=2, most=2)
+    picture, *paths = command.parse(values, USAGE, argv, required=2)
     if values.sheet:
         images.check_target(values.sheet)
     images.load(picture)
@@ -43,14 +43,18 @@ def main(argv: list[str]) -> int:
     command.import_tensorflow()
     from nst_tf import data
 
-    known = data.Corpus.load(corpus)
-    found = known.nearest(picture, network, count=values.count)
+    found = [
+        neighbour
+        for path in folders.files(paths)
+        for neighbour in data.Corpus.load(path).nearest(picture, network, count=values.count)
+    ]
+    found = sorted(found, key=lambda neighbour: neighbour.distance)[: values.count]
     for name, distance in found:
         print(f"{distance:.3f}  {name}")
     if values.sheet:
         names = [name for name, _ in found if Path(name).is_file()]
         if not names:
-            raise PictureError(f"none of the pictures of {corpus} is where it was measured")
+            raise PictureError("none of these pictures is where it was measured: no sheet")
         pictures = [images.load(path, 256) for path in (picture, *names)]
         images.save(images.side_by_side(pictures), values.sheet)
         print(f"{values.sheet}: {picture} | {' | '.join(Path(name).name for name in names)}")

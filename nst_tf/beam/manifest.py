@@ -10,8 +10,8 @@ from typing import Any
 
 import apache_beam as beam
 
-from nst_tf.beam import storing
 from nst_tf.beam.outcomes import Failure
+from nst_tf.beam.storing import write_file
 from nst_tf.errors import SettingsError
 
 
@@ -64,7 +64,7 @@ class _Write(beam.DoFn):
             if told:
                 path = f"{self._name}{kind}-{numbered(shard, self._shards)}.jsonl"
                 lines = [json.dumps(told[name]) + "\n" for name in sorted(told)]
-                storing.write(path, "".join(lines).encode())
+                write_file(path, "".join(lines).encode())
                 yield path
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import apache_beam as beam
 
-from nst_tf.beam import storing
 from nst_tf.beam.outcomes import Counts, Failure, Split, split
+from nst_tf.beam.storing import read_file
 from nst_tf.errors import NSTError, SettingsError
 from nst_tf.pictures import images
 
@@ -49,7 +49,7 @@ class _Read(beam.DoFn):
         begun = time.perf_counter()
         name, data = (element, None) if isinstance(element, str) else element
         try:
-            data = storing.read(name) if data is None else data
+            data = read_file(name) if data is None else data
             outcome: Any = self._decoded(name, data)
         except NSTError as error:
             outcome = Failure(name, str(error))

@@ -22,7 +22,7 @@ _PLAIN = CompressionTypes.UNCOMPRESSED
 _PART = ".nst_tf-{}.part"
 
 
-def read(path: str, most: int = reading.MOST) -> bytes:
+def read_file(path: str, most: int = reading.MOST) -> bytes:
     """What a file holds.
 
     Args:
@@ -42,7 +42,7 @@ def read(path: str, most: int = reading.MOST) -> bytes:
     return data
 
 
-def write(path: str, data: bytes) -> None:
+def write_file(path: str, data: bytes) -> None:
     """Writes a file under another name, and then gives it its own: nobody ever sees half of it, and
     where two write the same there is one.
 
@@ -120,7 +120,7 @@ def forget(pattern: str) -> None:
 
 
 @contextlib.contextmanager
-def local(path: str) -> Iterator[str]:
+def local_copy(path: str) -> Iterator[str]:
     """A file as one on this machine, for as long as the block."""
     if Path(path).is_file() or "://" not in path:
         yield path

@@ -8,8 +8,8 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from nst_tf.beam import storing
 from nst_tf.beam.manifest import checked, numbered, sharded
+from nst_tf.beam.storing import write_file
 
 
 class WriteStyles(beam.PTransform):
@@ -69,5 +69,5 @@ def _written(
     names = sorted(by_name)
     corpus = Corpus(names, np.stack([by_name[one] for one in names]), layers, size, network)
     path = f"{name}-{numbered(shard, shards)}.npz"
-    storing.write(path, corpus.encode())
+    write_file(path, corpus.encode())
     return path

@@ -15,8 +15,8 @@ from apache_beam.utils.shared import Shared
 
 from nst_tf.batch.one_pass import identity as identity_of_pass
 from nst_tf.batch.one_pass import parse_shares
-from nst_tf.beam import storing
 from nst_tf.beam.outcomes import Counts, Failure, Split, split
+from nst_tf.beam.storing import local_copy, read_file, write_file
 from nst_tf.errors import FileError, NSTError
 from nst_tf.pictures import images
 from nst_tf.pictures.identity import identity_of
@@ -97,7 +97,7 @@ class Paint(beam.DoFn):
         target = posixpath.join(self._folder, one.output)
         beside = str(PurePosixPath(one.output).with_suffix(".json"))
         manifest_path = posixpath.join(self._folder, beside)
-        content = storing.read(one.content)
+        content = read_file(one.content)
         if self._stylizer:
             work: Any = self._studio.one_pass(self._stylizer, content, one, self._strength)
         else:
@@ -105,9 +105,9 @@ class Paint(beam.DoFn):
         manifest = _done(target, manifest_path, work.identity)
         if manifest is None:
             manifest, data = work.make(one.output)
-            storing.write(target, data)
+            write_file(target, data)
             told = {**manifest, "content": {**manifest["content"], "path": one.content}}
-            storing.write(manifest_path, json.dumps(told, indent=1).encode())
+            write_file(manifest_path, json.dumps(told, indent=1).encode())
         return {
             "output": one.output,
             "content": one.content,
@@ -122,8 +122,8 @@ def _done(target: str, manifest_path: str, identity: Mapping[str, Any]) -> dict[
     from nst_tf.run.record import same_work
 
     try:
-        manifest: dict[str, Any] = json.loads(storing.read(manifest_path))
-        storing.read(target)
+        manifest: dict[str, Any] = json.loads(read_file(manifest_path))
+        read_file(target)
         return manifest if same_work(identity, manifest) else None
     except (FileError, ValueError, TypeError, AttributeError):
         return None
@@ -147,8 +147,8 @@ class _Studio:
         if path not in self._networks:
             from nst_tf.stylizer.network import Stylizer
 
-            with storing.local(path) as file:
-                self._networks = {path: (Stylizer.load(file), storing.read(path))}
+            with local_copy(path) as file:
+                self._networks = {path: (Stylizer.load(file), read_file(path))}
         stylizer, data = self._networks[path]
         return _OnePass(stylizer, data, content, one, strength)
 
@@ -159,7 +159,7 @@ class _Studio:
         source = presets.network(one.settings.preset, one.weights)
         key = source, one.settings.seed if source == "random" else None
         if key not in self._networks:
-            with storing.local(source) as file:
+            with local_copy(source) as file:
                 self._networks = {key: weights_module.load(file, seed=one.settings.seed)}
         return self._networks[key]
 
@@ -167,7 +167,7 @@ class _Studio:
         if path not in self._files:
             while len(self._files) >= _KEPT:
                 self._files.pop(next(iter(self._files)), None)
-            self._files[path] = storing.read(path)
+            self._files[path] = read_file(path)
         return self._files[path]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.data import sources
+from nst_tf.data.sources import are_records, encoded, photos
 from nst_tf.errors import SettingsError
 from nst_tf.losses.gram import gram_matrix
 from nst_tf.pictures import images
@@ -58,7 +58,7 @@ def pictures(
     if not crop and isinstance(size, tuple):
         raise SettingsError(f"size is {size}: without crop, use one number for the longer side")
 
-    held = sources.are_records(paths)
+    held = are_records(paths)
 
     def read(given: bytes) -> np.ndarray:
         picture = given if held else os.fsdecode(given)
@@ -71,7 +71,7 @@ def pictures(
         return tf.ensure_shape(picture, [*(sides if crop else (None, None)), 3])
 
     if held:
-        return _parallel(load)(tf.data.TFRecordDataset(paths).map(sources.encoded))
+        return _parallel(load)(tf.data.TFRecordDataset(paths).map(encoded))
     # As bytes: a name need not be UTF-8.
     return _parallel(load)(
         tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
@@ -117,7 +117,7 @@ def crops(
     for name, number in (("size", size), ("batch", batch)):
         if number is None or not _is_size(number):
             raise SettingsError(f"{name} is {number!r}: use a number such as 128 or 4")
-    given = pattern if isinstance(pattern, Mapping) else sources.photos(pattern)
+    given = pattern if isinstance(pattern, Mapping) else photos(pattern)
     drawn = Crops(list(given.values()), size, seed=seed, flip=flip, least=least)
 
     def cut(number: tf.Tensor) -> tf.Tensor:
