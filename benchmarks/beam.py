@@ -3,22 +3,31 @@
     python benchmarks/beam.py --photos=DIR [--weights=mini] [--count=200] [--repeats=5]
 
 Both read --count pictures (--broken of them broken), crop them to --size pixels square, and measure
-Gram matrices in batches of --batch. In turn, Beam, loop, Beam, loop, ...; medians; both build and compile the
-network every time. What both make is compared, and the dead letters are shown.
+Gram matrices in batches of --batch. In turn, Beam, loop, Beam, loop, ...; medians; both build and
+compile the network every time. What both make is compared, and the dead letters are shown.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import apache_beam as beam
+import numpy as np
 from absl import app, flags
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from nst_tf.beam import Failure, Grams, ReadPictures
+from nst_tf.beam.features import PictureModel
+from nst_tf.errors import NSTError
+from nst_tf.pictures import folders, images
 
 _PHOTOS = flags.DEFINE_string("photos", None, "A folder of photos.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", "mini", "The network.")
@@ -37,7 +46,8 @@ def by_beam(paths: list[str], folder: str | None = None) -> Any:
     """Measures by a pipeline; keeps what it makes in a folder, where there is one."""
 
     def keep(made: tuple[str, dict[str, np.ndarray]]) -> None:
-        np.savez(f"{folder}/{Path(made[0]).name}.npz", **made[1])
+        name, grams = made
+        np.savez(f"{folder}/{Path(name).name}.npz", **grams)  # type: ignore[arg-type]
 
     def tell(failure: Failure) -> None:
         Path(f"{folder}/{Path(failure.name).name}.txt").write_text(failure.reason)

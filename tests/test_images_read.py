@@ -355,3 +355,11 @@ def test_a_decompression_bomb_is_refused(tmp_path):
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     (tmp_path / "bomb.png").write_bytes(data)
     refused(tmp_path / "bomb.png", "bomb.png", "too large")
+
+
+def test_every_shape_can_be_cut_to_a_square():
+    """Where 64 / (64 / 49) is more than 49, by rounding, the part would begin before the picture."""
+    for height in range(20, 420):
+        picture = np.full((height, 420, 3), 0.25, np.float32)
+        for one in (picture, np.swapaxes(picture, 0, 1)):
+            np.testing.assert_allclose(images.cover(one, 64, 64), 0.25, atol=1e-6)

@@ -167,8 +167,9 @@ def cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """The largest middle part of a picture with the aspect of `height` x `width`, at that size."""
     rows, columns = picture.shape[:2]
     scale = max(height / rows, width / columns)
-    top, left = (rows - height / scale) / 2, (columns - width / scale) / 2
-    box = (left, top, min(columns, left + width / scale), min(rows, top + height / scale))
+    tall, wide = min(rows, height / scale), min(columns, width / scale)  # not more, by rounding
+    top, left = (rows - tall) / 2, (columns - wide) / 2
+    box = (left, top, min(columns, left + wide), min(rows, top + tall))
     return resize(picture, height, width, box)
 
 
