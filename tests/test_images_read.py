@@ -358,7 +358,7 @@ def test_a_decompression_bomb_is_refused(tmp_path):
 
 
 def test_every_shape_can_be_cut_to_a_square():
-    """Where 64 / (64 / 49) is more than 49, by rounding, the part would begin before the picture."""
+    """Where 64 / (64 / 49) is more than 49, by rounding, the part began before the picture."""
     for height in range(20, 420):
         picture = np.full((height, 420, 3), 0.25, np.float32)
         for one in (picture, np.swapaxes(picture, 0, 1)):

@@ -1,4 +1,4 @@
-"""README's programs, as printed, one after the other."""
+"""README's programs and those of docs/, as printed, one after the other."""
 
 import os
 import re
@@ -16,8 +16,12 @@ README = Path(__file__).parent.parent / "README.md"
 
 @pytest.mark.slow
 def test_the_programs_run(tmp_path):
-    programs = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S)
-    assert len(programs) >= 4
+    programs = [
+        program
+        for page in (README, README.parent / "docs" / "beam.md")
+        for program in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
+    ]
+    assert len(programs) >= 5
     # As printed, but for their pictures' size, which is most of their time.
     programs = [re.sub(r"\bsize=\d+", "size=48", program) for program in programs]
     for name in ("photo", "photos/one", "photos/two"):
