@@ -55,7 +55,7 @@ def measured(arguments: list[object], out: Path) -> tuple[float, int]:
     return seconds, sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
 
 
-def main(_: list[str]) -> None:
+def main(_argv: list[str]) -> None:
     given = folders.files(_PHOTOS.value)
     counts = [int(count) for count in _COUNTS.value]
     found: dict[str, list[tuple[float, int]]] = {}

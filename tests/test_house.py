@@ -20,7 +20,7 @@ ROOMS = [
     {"watch", "export"},
     {"experiments", "judge", "stylizer"},
     {"batch"},
-    {"beam"},
+    {"beam", "studio"},
     {"apps"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

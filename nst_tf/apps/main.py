@@ -14,6 +14,7 @@ APPS = {
     "batch": "many photos, many paintings: folders, or a table",
     "train": "a network that paints in one pass, for your paintings",
     "paint": "photos in one pass, by such a network",
+    "studio": "a page to paint with, on this machine",
     "experiment": "the figures that people make of the algorithm, each with a page",
     "judge": "measure how good results are; compare methods on many pairs",
     "vote": "a page that asks people which of two results is better, and the count",

@@ -127,15 +127,11 @@ def recipe(values: flags.FlagValues, order: Order) -> tuple[Settings, str]:
     Raises:
       SettingsError: a value that cannot be used.
     """
-    row = flags.FlagValues()
-    flags.DEFINE_enum("preset", None, list(presets.PRESETS), "", flag_values=row)
-    flags.DEFINE_string("weights", None, "", flag_values=row)
-    run_flags.define_settings(row, run_flags.SETTINGS)
     try:
-        row(["", *(f"--{name}={text}" for name, text in cells(order))])
+        row = run_flags.of_words(dict(cells(order)))
         preset = row.preset or values.preset
         changes = {**run_flags.changes(values, preset), **run_flags.changes(row, preset)}
         return presets.settings(preset, **changes), row.weights or values.weights
-    except (flags.Error, SettingsError) as error:
+    except SettingsError as error:
         where = f"{order.place}: " if order.place else ""
         raise SettingsError(f"{where}{error}") from error

@@ -170,6 +170,51 @@ def changes(values: flags.FlagValues, preset: str) -> dict[str, Any]:
     return given
 
 
+def of_words(words: Mapping[str, str]) -> flags.FlagValues:
+    """Words by the names of flags (`preset`, `weights`, those of settings), read as these are.
+
+    Raises:
+      SettingsError: no such flag, or a word that it does not take.
+    """
+    values = flags.FlagValues()
+    flags.DEFINE_enum("preset", None, list(presets.PRESETS), "", flag_values=values)
+    flags.DEFINE_string("weights", None, "", flag_values=values)
+    define_settings(values, SETTINGS)
+    for name in words:  # absl has flags of its own, of which one reads files
+        if name not in values:
+            raise SettingsError(f"no setting {name!r}")
+    try:
+        values(["", *(f"--{name}={word}" for name, word in words.items())])
+    except flags.Error as error:
+        raise SettingsError(str(error)) from error
+    return values
+
+
+def settings_of(words: Mapping[str, str]) -> Settings:
+    """The settings that words by the names of flags say, from the default preset on.
+
+    Raises:
+      SettingsError: no such flag, or a word that it does not take.
+    """
+    values = of_words(words)
+    preset = values.preset or presets.DEFAULT
+    return presets.settings(preset, **changes(values, preset))
+
+
+def described() -> list[dict[str, Any]]:
+    """The settings that have flags, for a page: name, help, what there is to choose from."""
+    return [
+        {
+            "name": name,
+            "help": field.metadata["help"],
+            "choices": ["true", "false"]
+            if field.type == "bool"
+            else list(field.metadata["choices"]),
+        }
+        for name, field in _fields().items()
+    ]
+
+
 def determine(values: flags.FlagValues) -> None:
     """Does what --deterministic asks for, before anything is computed."""
     if values.deterministic:

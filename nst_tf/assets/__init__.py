@@ -31,3 +31,6 @@ PROTOCOLS = _HERE / "protocols.json"
 
 #: The page that asks which of two results is better, a template for jinja2.
 VOTE = _HERE / "vote.html.j2"
+
+#: The studio's page, with its style sheet and its scripts.
+STUDIO = _HERE / "studio"
