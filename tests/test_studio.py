@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import struct
+import threading
 import time
+import urllib.request
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import stylizers
 from PIL import Image
 from studio import QUICK, Studio
 
@@ -21,11 +26,15 @@ from nst_tf import assets
 from nst_tf.apps import command
 from nst_tf.apps import studio as app
 from nst_tf.pictures import images
+from nst_tf.stylizer.network import Stylizer
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
-    with Studio(tmp_path_factory.mktemp("studio")) as running:
+    folder = tmp_path_factory.mktemp("studio")
+    stylizers.stirred(["night"]).save(folder / "quick.keras")
+    flags = (f"--stylizers={folder / 'quick.keras'}", "--names=studio.example")
+    with Studio(folder, *flags) as running:
         deadline = time.monotonic() + 60
         while len(running.state()["samples"]) < 2 + len(assets.TEXTURES):
             assert time.monotonic() < deadline
@@ -237,6 +246,75 @@ def test_more_of_a_result_begins_with_it(studio, pair):
     before, after = (studio.ask(f"api/results/{one}.json")[1] for one in (first, more))
     assert after["history"][0]["total"] == pytest.approx(before["saved_total"], rel=0.02)
     assert after["total"] < before["total"]
+
+
+def test_it_begins_with_what_a_stylizer_paints(studio, pair):
+    """Which is there at once, to be refined."""
+    plain, begun = (
+        studio.ask("api/orders", wanted(pair, evaluations="1", **how))[1]["id"]
+        for how in ({}, {"begin": "quick"})
+    )
+    pictures = []
+    for number in (plain, begun):
+        assert studio.wait(number, "done", "failed")["state"] == "done"
+        pictures.append(images.load(studio.folder / "results" / f"{number}.png"))
+    network = Stylizer.load(studio.folder / "quick.keras")
+    painted = network.paint(images.load(assets.SCENE, 48))
+    np.testing.assert_allclose(pictures[1], painted, atol=1.01 / 255)
+    assert np.abs(pictures[0] - pictures[1]).mean() > 0.02
+
+
+def test_a_film_is_kept_with_the_picture(studio, pair):
+    order = studio.ask("api/orders", wanted(pair, film="true"))[1]["id"]
+    assert studio.wait(order, "done", "failed")["state"] == "done"
+    film = studio.ask(f"api/results/{order}.mp4")[1]
+    assert film[4:8] == b"ftyp"  # as MP4 files begin
+
+
+class Prefixed(http.server.BaseHTTPRequestHandler):
+    """A proxy that puts the path /art before all addresses, under a name of its own."""
+
+    def do_GET(self):
+        self.passed_on(None)
+
+    def do_POST(self):
+        self.passed_on(self.rfile.read(int(self.headers["content-length"])))
+
+    def passed_on(self, data):
+        assert self.path.startswith("/art/")
+        kept = {key: self.headers[key] for key in ("origin", "content-type") if key in self.headers}
+        headers = {**kept, "host": "studio.example"}
+        request = urllib.request.Request(
+            self.server.origin + self.path.removeprefix("/art"), data, headers
+        )
+        with urllib.request.urlopen(request) as response:
+            body = response.read()
+            self.send_response(response.status)
+            self.send_header("content-type", response.headers["content-type"])
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_behind_a_proxy_with_a_path_and_a_name_of_its_own(studio):
+    plain = studio.address
+    origin, token = plain[: plain.index("/", 8)], plain.split("/")[3]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Prefixed) as proxy:
+        proxy.origin = origin
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        try:
+            studio.address = f"http://127.0.0.1:{proxy.server_port}/art/{token}/"
+            page = studio.ask("")[1].decode()
+            named = re.findall(r'(?:href|src)="((?:static|api)[^"]*)"', page)
+            assert len(named) == 2
+            assert all(studio.ask(path)[0] == 200 for path in named)
+            assert studio.give(assets.SCENE.read_bytes(), "scene.png")[0] == 200
+        finally:
+            studio.address = plain
+            proxy.shutdown()
 
 
 @pytest.mark.slow

@@ -47,6 +47,12 @@ def define_flags() -> flags.FlagValues:
     )
     listed("stylizers", [], "Files of nst-tf train, to begin with what they paint in one pass.")
     text("host", "127.0.0.1", "The address to listen to: another than this lets others in.")
+    listed(
+        "names",
+        [],
+        "Names of this machine that the page may be asked under, too, such as that of a proxy "
+        "before it, which may put a path before all addresses.",
+    )
     flags.DEFINE_integer(
         "port", 8732, "The port; 0 for any that is free.", lower_bound=0, flag_values=values
     )
@@ -94,7 +100,8 @@ def _serve(
     token = secrets.token_urlsafe(16)
     port = listening.getsockname()[1]
     own = values.host in _OWN
-    app = make_app(desk, crowd, token, _OWN if own else frozenset(), _words(networks, stylizers))
+    known = _OWN | {name.lower() for name in values.names} if own else frozenset()
+    app = make_app(desk, crowd, token, known, _words(networks, stylizers))
     name = values.host if own else socket.gethostname()
     address = f"http://{name}:{port}/{token}/"
     print(f"the studio: {address}", flush=True)
