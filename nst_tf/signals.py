@@ -121,8 +121,17 @@ def heeded() -> Iterator[None]:
 def ignored() -> Iterator[None]:
     """Processes that begin in the block never see a Ctrl-C, nor that the terminal is closed: who
     starts them tells them to stop. SIGTERM still ends one of them alone."""
-    with _handled(signal.SIG_IGN, tuple(one for one in ENDING if one != signal.SIGTERM)):
+    numbers = tuple(one for one in ENDING if one != signal.SIGTERM)
+    mask = getattr(signal, "pthread_sigmask", None)
+    if mask is None or threading.current_thread() is threading.main_thread():
+        with _handled(signal.SIG_IGN, numbers):
+            yield
+        return
+    before = mask(signal.SIG_BLOCK, numbers)  # which a process takes over from the thread
+    try:
         yield
+    finally:
+        mask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import secrets
-import signal
 import statistics
 import threading
 import time
@@ -17,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from nst_tf import signals
 from nst_tf.errors import SettingsError
 from nst_tf.network import weights
 from nst_tf.pictures import initial
@@ -86,12 +86,8 @@ class Desk:
         self._process = self._context.Process(
             target=painter.main, args=(other, self._prepare), daemon=True
         )
-        # What comes to an end with the terminal that began the studio is ended by the studio.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with signals.ignored():
             self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         other.close()
         threading.Thread(target=self._listen, args=(self._connection,), daemon=True).start()
 
@@ -335,6 +331,8 @@ class Desk:
 
     def _end(self, order: dict[str, Any], told: dict[str, Any]) -> None:
         self._at_hand = None
+        self._previews.pop(order["id"], None)
+        order.pop("losses", None)  # which the manifest has
         if told["event"] == "failed":
             self._change(order, state=FAILED, note=told["reason"])
         else:
@@ -345,7 +343,6 @@ class Desk:
             share = order.get("share", 1.0) if ended else 1.0
             state = STOPPED if ended else DONE
             self._change(order, **told_of, state=state, note=note, share=share)
-        self._previews.pop(order["id"], None)
         self._next()
 
     def _lost(self) -> None:

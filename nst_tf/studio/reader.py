@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from nst_tf import signals
 from nst_tf.errors import NSTError, PictureError
 from nst_tf.pictures import heads, images
 
@@ -51,7 +52,8 @@ class Reader:
     @staticmethod
     def _begun() -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        pool.submit(_ready)  # so that it has imported what it needs before the first file comes
+        with signals.ignored():
+            pool.submit(_ready)  # so that it has imported what it needs before the first file comes
         return pool
 
 
