@@ -131,6 +131,10 @@ def test_the_commands(folder, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"0.000  {picture}" and len(lines) == 3
     assert images.load(sheet).shape[2] == 3
+    # Without a word on layers, those of the style in the paper.
+    run(grams_app, "grams", folder / "scene0.png", "-o", tmp_path / "all.npz", how[0], "--quiet")
+    assert len(Corpus.load(tmp_path / "all.npz").layers) == 5
+    capsys.readouterr()
     other = tmp_path / "second.npz"
     run(grams_app, "grams", folder / "painting0.png", "-o", other, *how)
     capsys.readouterr()

@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     patterns = command.parse(values, USAGE, argv, required=1)
     output = Path(values.output)
     files.check_writable(output)
-    wanted = layers.distinct(values.layers)
+    wanted = layers.distinct(values.layers) if values.layers else []
     folders.files(patterns)
     network = weights_module.at_once(values.weights)
     command.import_tensorflow()
