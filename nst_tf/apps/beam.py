@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import posixpath
 import sys
 from collections.abc import Sequence
@@ -80,10 +81,14 @@ def main(argv: list[str]) -> int:
     elif values.stylizer:
         command.refuse_others(values, _OF_STYLIZER, "--stylizer")
     command.import_tensorflow()
+    # What its import warns of, clients of clouds that are not there, is nobody's concern here.
+    logging.getLogger().setLevel(logging.ERROR)
     try:
         import apache_beam as beam
     except ImportError as error:
         raise NSTError("nst-tf beam needs Apache Beam: pip install 'nst_tf[beam]'") from error
+    finally:
+        logging.getLogger().setLevel(logging.WARNING)
     try:
         pipeline = beam.Pipeline(options=_options(others))
     except (ValueError, SystemExit) as error:  # an unknown runner, an option without its value
