@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
-from studio import Studio
+from studio import QUICK, Studio
 
 from nst_tf import assets
 from nst_tf.pictures import images
@@ -141,6 +141,23 @@ def test_several_paintings_have_shares(page, files, studio):
     order = studio.wait(orders[0]["id"], "done", "failed")
     assert order["state"] == "done" and len(order["styles"]) == 2
     assert order["cells"]["style_blend"] == "3,1"
+
+
+def test_two_results_are_compared(page, studio):
+    pair = [studio.give(path.read_bytes())[1]["id"] for path in (assets.SCENE, assets.PAINTING)]
+    made = []
+    for seed in ("1", "2"):
+        order = {"content": pair[0], "styles": pair[1:], "cells": {**QUICK, "seed": seed}}
+        made.append(studio.ask("api/orders", order)[1]["id"])
+        studio.wait(made[-1], "done")
+    page.wait_for_selector(f"#gallery img[src*='{made[1]}.jpg']")
+    for number in made:
+        page.click(f"#gallery button:has(img[src*='{number}.jpg'])")
+        page.wait_for_selector(f"#picture img[src*='{number}.png']")
+        if number == made[0]:
+            page.click("text=Compare with another")
+    page.wait_for_selector(f"#picture img.before[src*='{made[0]}.png']")
+    assert page.get_by_label("the other result to the left, the result to the right").count() == 1
 
 
 def test_a_mask_is_painted_over_the_photo(page, files, studio):

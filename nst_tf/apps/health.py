@@ -39,6 +39,8 @@ EXTRAS = {
     "judge": ("nst-tf judge", ("scipy", "matplotlib", "av", "jinja2", "skimage", "ot")),
     "tfp": ("--optimizer=tfp-lbfgs", ("tensorflow_probability", "tf_keras")),
     "serve": ("requests that warm up a server", ("tensorflow_serving", "requests")),
+    "studio": ("the page to paint with", ("starlette", "uvicorn")),
+    "beam": ("many machines, by Apache Beam", ("apache_beam",)),
     "onnx": ("SavedModels for ONNX", ("tf2onnx", "onnxruntime")),
     "notebook": ("the notebook", ("ipykernel", "matplotlib")),
 }

@@ -11,7 +11,6 @@ import multiprocessing
 import secrets
 import statistics
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +25,7 @@ from nst_tf.run import outlook
 from nst_tf.run.memory import Need
 from nst_tf.studio import painter
 from nst_tf.studio.painter import Order
-from nst_tf.studio.shelf import DONE, FAILED, STOPPED, Shelf
+from nst_tf.studio.shelf import DONE, FAILED, STOPPED, Shelf, now
 
 #: Orders that wait at most.
 MOST_WAITING = 20
@@ -130,7 +129,7 @@ class Desk:
         self._how(cells)
         order: dict[str, Any] = {
             "id": secrets.token_hex(10),
-            "time": time.time(),
+            "time": now(),
             "content": content,
             "styles": styles,
             "cells": cells,

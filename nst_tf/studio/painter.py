@@ -50,7 +50,7 @@ def main(connection: Connection, prepare: Callable[[], None]) -> None:
     """Takes orders from the other end, one after the other, until there is none any more.
 
     It is sent an `Order`, or `stop`, which ends the order at hand after its step; it sends dicts
-    with `event`: ready, begun, step, done, failed.
+    with `event`: ready, step, done, failed.
 
     Args:
       connection: this end.
@@ -74,7 +74,12 @@ def main(connection: Connection, prepare: Callable[[], None]) -> None:
 
 
 def _paint(order: Order, connection: Connection, workshop: Any) -> None:
-    from nst_tf.errors import CheckpointError, DivergenceError, NSTError
+    from nst_tf.errors import (
+        CheckpointError,
+        DamagedCheckpointError,
+        DivergenceError,
+        NSTError,
+    )
     from nst_tf.pictures import images
     from nst_tf.pictures.masks import Masked
     from nst_tf.run import checkpoint
@@ -89,40 +94,36 @@ def _paint(order: Order, connection: Connection, workshop: Any) -> None:
         for style, mask in zip(order.styles, masks, strict=True)
     ]
 
-    def run() -> StyleTransfer:
+    def painted() -> Any:
         watching: list[Any] = [_Watching(connection, order.number)]
         if order.film:
             from nst_tf.watch.film import Film
 
             watching.append(Film(order.output.with_suffix(".mp4")))
-        return StyleTransfer(
-            order.content,
-            styles,
-            protect=order.protect,
-            settings=order.settings,
-            weights=order.weights,
-            callbacks=watching,
-            keep_snapshots=False,
-            checkpoint=None if order.film else order.aside,
-            checkpoint_every=15.0,
-            workshop=workshop,
-        )
-
-    try:
         try:
-            made = run()
-        except (CheckpointError, NSTError) as error:
-            if not isinstance(error, CheckpointError) and order.aside.name not in str(error):
-                raise
-            checkpoint.forget(order.aside)  # of another version, or damaged: it begins anew
-            made = run()
-        tell("begun", steps=_steps(made), seconds=0.0)
-        try:
-            result = made.run()
+            return StyleTransfer(
+                order.content,
+                styles,
+                protect=order.protect,
+                settings=order.settings,
+                weights=order.weights,
+                callbacks=watching,
+                keep_snapshots=False,
+                checkpoint=None if order.film else order.aside,
+                checkpoint_every=15.0,
+                workshop=workshop,
+            ).run()
         except DivergenceError as error:
             if error.result is None:
                 raise
-            result = error.result
+            return error.result
+
+    try:
+        try:
+            result = painted()
+        except (CheckpointError, DamagedCheckpointError):  # of another version, say: it begins anew
+            checkpoint.forget(order.aside)
+            result = painted()
         result.save(order.output)
         images.save(result.array, order.output.with_name(f"{order.output.stem}-16.png"), 16)
         small = images.load(result.array, 320)
@@ -149,10 +150,6 @@ def _paint(order: Order, connection: Connection, workshop: Any) -> None:
 
 def _no_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
-
-
-def _steps(run: Any) -> int:
-    return sum(stage.limits.steps for stage in run.stages)
 
 
 class _Watching:

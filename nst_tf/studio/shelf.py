@@ -25,7 +25,7 @@ from nst_tf.studio.reader import Reader
 
 #: Bytes of an upload.
 MOST_BYTES = 100 << 20
-#: Pictures that are kept at a time; the oldest that no result is of goes.
+#: Pictures that the page shows at most, the last ones.
 MOST_PICTURES = 1000
 #: States of a result that nothing changes any more by itself.
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
@@ -85,6 +85,9 @@ class Shelf:
         about = path.with_suffix(".json")
         if about.is_file() and path.is_file():
             known: dict[str, Any] = reading.read_json(about)
+            if known.get("mask") and not mask:  # it is shown from now on
+                known["mask"] = False
+                files.write(about, json.dumps(known))
             return known
         files.write(path, data)
         try:
@@ -95,7 +98,7 @@ class Shelf:
         # A name is for people and for the name of a result: no path, nor what no file can have.
         name = re.sub(r"[^\w .()+-]", "_", Path(name.replace("\\", "/")).name)[-80:] or "picture"
         told = {"id": number, "name": name, "width": width, "height": height}
-        files.write(about, json.dumps({**told, "time": time.time(), "mask": mask}))
+        files.write(about, json.dumps({**told, "time": now(), "mask": mask}))
         return told
 
     def picture(self, number: str, small: bool = False) -> Path:
@@ -156,6 +159,11 @@ class Shelf:
         for ending in (".png", "-16.png", ".jpg", ".mp4", ".json", ".order.json"):
             self.result(number, ending).unlink(missing_ok=True)
         shutil.rmtree(self.aside(number), ignore_errors=True)
+
+
+def now() -> float:
+    """The date, in seconds, by which things are sorted: no duration is taken from it."""
+    return time.time_ns() / 1e9
 
 
 def _checked(number: Any) -> str:
