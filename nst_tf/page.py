@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import io
 import os
 import re
@@ -200,6 +201,11 @@ def _svg(figure: Any, *words: str) -> str:
     own = hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
     text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{own}-", text)
     return text[text.index("<svg") :]
+
+
+def available() -> bool:
+    """Whether pages without plots can be made."""
+    return importlib.util.find_spec("jinja2") is not None
 
 
 def check_installed() -> None:

@@ -16,7 +16,7 @@ import pytest
 import stylizers
 
 import nst_tf
-from nst_tf import assets
+from nst_tf import assets, page
 from nst_tf.apps import batch as app
 from nst_tf.apps import command
 from nst_tf.pictures import images
@@ -109,6 +109,16 @@ def test_every_photo_in_every_painting_the_same_as_alone(folder, capsys):
     after = stamps(out)
     assert {path: after[path] for path in before} == before and len(after) == len(before) + 4
     assert not (out / "failures.csv").exists()
+
+
+def test_pictures_are_made_where_no_page_can_be(folder, capsys, monkeypatch):
+    monkeypatch.setattr(page, "available", lambda: False)
+    out = folder / "out"
+    styles = f"--styles={assets.PAINTING}"
+    batch(folder / "photos" / "wide.png", styles, f"--out={out}", *QUICK)
+    said = capsys.readouterr()
+    assert "pip install 'nst_tf[experiments]'" in said.err and "results.csv" in said.out
+    assert (out / "wide--painting.png").is_file() and not (out / "index.html").exists()
 
 
 def test_what_is_done_is_known_by_what_it_was_made_of(folder, monkeypatch):

@@ -112,7 +112,11 @@ class _Batch:
         values = self._values
         from nst_tf import page
 
-        page.check_installed()
+        if not page.available():
+            print(
+                "no index.html will be written: pages need pip install 'nst_tf[experiments]'",
+                file=sys.stderr,
+            )
         engine, works = self._begin()
         from nst_tf.batch import report
         from nst_tf.run.jobs import Jobs

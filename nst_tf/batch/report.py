@@ -33,7 +33,8 @@ def write(
     failures: Mapping[str, NSTError],
     settings: str,
 ) -> Path:
-    """Writes all three; failures.csv where there are failures, and none of an earlier time else.
+    """Writes all three: failures.csv where there are failures, and none of an earlier time else, the
+    page where one can be made (`page.available`).
 
     Args:
       folder: of the batch.
@@ -43,10 +44,9 @@ def write(
       settings: what they have in common, for people.
 
     Returns:
-      The page's path.
+      The path of the page, or of results.csv where there is none.
 
     Raises:
-      NSTError: jinja2 is missing.
       OutputError: it cannot be written there.
     """
     wrong = [
@@ -62,6 +62,8 @@ def write(
     made = {name: done[name] for name in orders if name in done}
     lines = [_line(name, orders[name], told) for name, told in made.items()]
     _table(folder / RESULTS, [head, *lines])
+    if not page.available():
+        return folder / RESULTS
     left = len(orders) - len(made) - len(failures)
     notes = [f"{name} could not be made: {error}" for name, error in failures.items()]
     notes += [f"{name} diverged" for name, told in made.items() if told.get("stopped") == _DIVERGED]
