@@ -33,8 +33,8 @@ def write(
     failures: Mapping[str, NSTError],
     settings: str,
 ) -> Path:
-    """Writes all three: failures.csv where there are failures, and none of an earlier time else, the
-    page where one can be made (`page.available`).
+    """Writes all three: failures.csv where there are failures, and none of an earlier time else;
+    the page where one can be made (`page.available`).
 
     Args:
       folder: of the batch.
