@@ -329,6 +329,12 @@ def test_the_command_measures_styles_for_nearest(folder, tmp_path):
     np.testing.assert_allclose(made.styles, wanted.styles, rtol=2e-3, atol=2e-3)
     (near, *_) = made.nearest(folder / "3.png", "mini")
     assert near.name == str(folder / "3.png") and near.distance < 0.01
+    # In their own sizes, which are three: batches are of one shape.
+    own = tmp_path / "own"
+    run("grams", folder, f"--out={own}", how[0], "--size=0", how[2], code=1)
+    loaded = Corpus.load(tmp_path / "own-00000-of-00001.npz")
+    (near, *_) = loaded.nearest(folder / "4.png", "mini")
+    assert near.name == str(folder / "4.png") and near.distance < 0.01
     (failed,) = tmp_path.glob("corpus/photos-failures-*.jsonl")
     assert len(failed.read_text().splitlines()) == 2
 

@@ -104,6 +104,10 @@ def test_what_is_no_corpus_or_another_networks_is_refused(corpus, tmp_path, tiny
     corpus.save(path)
     with pytest.raises(FileError, match="is damaged"):
         Corpus.load(path)
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(FileError, match="holds no styles"):
+        Corpus.load(path)
     np.savez(path, names=np.zeros(3))
     for data in (None, b"no npz", b""):
         if data is not None:
@@ -141,6 +145,18 @@ def test_the_commands(folder, tmp_path, capsys):
     run(nearest_app, "nearest", folder / "painting0.png", path, other, "--weights=mini")
     names = [line.split("  ")[1] for line in capsys.readouterr().out.splitlines()]
     assert names[:2] == 2 * [str(folder / "painting0.png")]
+    how = (picture, path, tmp_path / "all.npz", "--weights=mini")
+    run(nearest_app, "nearest", *how, code=command.BAD_INPUT)
+    assert "other --layers or another --size" in capsys.readouterr().err
+    (folder / "scene2.png").rename(tmp_path / "moved.png")
+    run(nearest_app, "nearest", tmp_path / "moved.png", path, "--weights=mini", f"--sheet={sheet}")
+    assert "scene2.png is gone" in capsys.readouterr().err
+
+
+def test_what_no_file_could_hold_is_not_measured(folder, monkeypatch):
+    monkeypatch.setattr("nst_tf.data.corpus._MOST", 10_000)
+    with pytest.raises(SettingsError, match="7 pictures are too many for one file"):
+        Corpus.of(folder, "mini", layers=LAYERS)
 
 
 @pytest.mark.slow

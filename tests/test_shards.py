@@ -13,7 +13,7 @@ from PIL import Image
 import nst_tf.data
 from nst_tf.apps import command
 from nst_tf.apps import shards as app
-from nst_tf.errors import NSTError, PictureError, SettingsError
+from nst_tf.errors import NSTError, OutputError, PictureError, SettingsError
 from nst_tf.pictures import images
 
 
@@ -146,6 +146,16 @@ def test_a_corpus_that_is_not_held_whole_says_so(folder, tmp_path, monkeypatch):
         held = nst_tf.data.photos(str(tmp_path / "p-*.tfrecord"))
     assert 1 < len(held) < 10 == made.pictures
     assert sum(map(len, held.values())) <= 9000
+
+
+def test_a_file_of_somebody_elses_is_not_written_over(folder, tmp_path):
+    for text in ('{"shards": {"keep.tfrecord": {}}}', "[]", "no json"):
+        (tmp_path / "p.json").write_text(text)
+        (tmp_path / "keep.tfrecord").write_text("mine")
+        with pytest.raises(OutputError, match="is no record of shards"):
+            nst_tf.data.write_shards(folder, tmp_path / "p")
+        assert (tmp_path / "p.json").read_text() == text
+        assert (tmp_path / "keep.tfrecord").exists()
 
 
 def test_sizes_that_cannot_be(folder, tmp_path):

@@ -16,7 +16,6 @@ from nst_tf.batch import names
 from nst_tf.errors import in_bytes
 from nst_tf.network import weights as weights_module
 from nst_tf.recipe import presets
-from nst_tf.recipe.settings import Settings
 
 if TYPE_CHECKING:
     from nst_tf.batch.foresee import Foreseen
@@ -97,15 +96,9 @@ class _Batch:
         self._tile = run_flags.tile(values)
         self._orders = ordering.ordered(values, arguments)
         self._outputs = names.outputs(self._orders, values.names, self.folder)
-        #: By what the lines say of it: most say the same, or nothing.
-        self._recipes: dict[ordering.Cells, tuple[Settings, str]] = {}
-        for order in self._orders if not values.stylizer else ():
-            if ordering.cells(order) not in self._recipes:
-                self._recipes[ordering.cells(order)] = settings, weights = ordering.recipe(
-                    values, order
-                )
-                settings.check_aim()
-                weights_module.at_once(presets.network(settings.preset, weights))
+        self._recipes = [] if values.stylizer else ordering.recipes(values, self._orders)
+        for settings, weights in ordering.distinct(self._recipes):
+            weights_module.at_once(presets.network(settings.preset, weights))
 
     def make(self) -> int:
         """Makes what is not there, and the report."""
@@ -128,7 +121,7 @@ class _Batch:
                 done = jobs.run()
         settings = f"stylizer: {values.stylizer}"
         if not values.stylizer:
-            settings = report.common(list(self._recipes.values()))
+            settings = report.common(ordering.distinct(self._recipes))
         told = {
             path.relative_to(self.folder).as_posix(): order
             for path, order in zip(self._outputs, self._orders, strict=True)
@@ -185,8 +178,7 @@ class _Batch:
             return engine, plan.passes(self._orders, self._outputs, *how, self.folder)
         print(f"engine: {chosen} in {dtype}; others: --engine, --dtype", flush=True)
         logdir = Path(values.logdir) if values.logdir else None
-        recipes = [self._recipes[ordering.cells(order)] for order in self._orders]
-        return engine, plan.runs(self._orders, self._outputs, recipes, self.folder, logdir)
+        return engine, plan.runs(self._orders, self._outputs, self._recipes, self.folder, logdir)
 
 
 def _line(one: Foreseen) -> str:

@@ -130,18 +130,18 @@ def _stylize(values: flags.FlagValues, arguments: Sequence[str], pipeline: Any) 
 
     found = ordering.ordered(values, arguments, _files)
     outputs = names.outputs(found, values.names, Path())
-    works = []
-    for order, output in zip(found, outputs, strict=True):
-        if values.stylizer:
-            settings = presets.settings(values.preset, size=values["size"].value or None)
-            weights = "mini"
-        else:
-            settings, weights = ordering.recipe(values, order)
-            settings.check_aim()
-        works.append(Painting(output.as_posix(), order.content, order.styles, settings, weights))
-    for source in {presets.network(one.settings.preset, one.weights) for one in works}:
-        with storing.local_copy(source) as path:
+    if values.stylizer:  # of whose settings the size alone counts
+        size = values["size"].value or None
+        recipes = [(presets.settings(values.preset, size=size), "mini")] * len(found)
+    else:
+        recipes = ordering.recipes(values, found)
+    for settings, weights in ordering.distinct(recipes):
+        with storing.local_copy(presets.network(settings.preset, weights)) as path:
             weights_module.at_once(path)
+    works = [
+        Painting(output.as_posix(), order.content, order.styles, *recipe)
+        for order, output, recipe in zip(found, outputs, recipes, strict=True)
+    ]
     paint = Paint(values.out, stylizer=values.stylizer, strength=ordering.painted(values))
     (
         pipeline

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from absl import flags
 
 from nst_tf.apps import command, grams
-from nst_tf.errors import PictureError
+from nst_tf.errors import PictureError, SettingsError
 from nst_tf.network import weights as weights_module
 from nst_tf.pictures import folders, images
 
@@ -43,16 +44,21 @@ def main(argv: list[str]) -> int:
     command.import_tensorflow()
     from nst_tf import data
 
-    found = [
-        neighbour
-        for path in folders.files(paths)
-        for neighbour in data.Corpus.load(path).nearest(picture, network, count=values.count)
-    ]
+    found, alike = [], None
+    for path in folders.files(paths):
+        corpus = data.Corpus.load(path)
+        alike = alike or (corpus.layers, corpus.size)
+        if alike != (corpus.layers, corpus.size):
+            raise SettingsError(f"{path} was measured with other --layers or another --size")
+        found += corpus.nearest(picture, network, count=values.count)
     found = sorted(found, key=lambda neighbour: neighbour.distance)[: values.count]
     for name, distance in found:
         print(f"{distance:.3f}  {name}")
     if values.sheet:
         names = [name for name, _ in found if Path(name).is_file()]
+        for name, _ in found:
+            if name not in names:
+                print(f"nst-tf nearest: not on the sheet: {name} is gone", file=sys.stderr)
         if not names:
             raise PictureError("none of these pictures is where it was measured: no sheet")
         pictures = [images.load(path, 256) for path in (picture, *names)]

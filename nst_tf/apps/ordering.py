@@ -121,6 +121,25 @@ def cells(order: Order) -> Cells:
     return tuple((name, text) for name, text in order.cells.items() if name in _COLUMNS)
 
 
+def recipes(values: flags.FlagValues, given: Sequence[Order]) -> list[tuple[Settings, str]]:
+    """The settings and the network of each picture; the same object where lines say the same of it.
+
+    Raises:
+      SettingsError: a value that cannot be used.
+    """
+    known: dict[Cells, tuple[Settings, str]] = {}
+    for order in given:
+        if cells(order) not in known:
+            known[cells(order)] = made = recipe(values, order)
+            made[0].check_aim()
+    return [known[cells(order)] for order in given]
+
+
+def distinct(given: Sequence[tuple[Settings, str]]) -> list[tuple[Settings, str]]:
+    """Of `recipes` each object once."""
+    return list({id(one): one for one in given}.values())
+
+
 def recipe(values: flags.FlagValues, order: Order) -> tuple[Settings, str]:
     """The settings and the network of one picture: the command's, with what its line changes.
 

@@ -7,6 +7,7 @@ export`.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunIn
 from apache_beam.utils.windowed_value import WindowedValue
 
 from nst_tf.beam.outcomes import Counts, Failure, Split, split
+from nst_tf.beam.storing import local_copy
 from nst_tf.errors import NSTError, SettingsError, one_line
 from nst_tf.pictures import images
 
@@ -34,7 +36,7 @@ class PictureModel(ModelHandler[np.ndarray, Any, Any]):
 
     Args:
       layers: as `nst_tf.FeatureExtractor` takes them; None for those of its losses.
-      weights: likewise; a name, or a path that every worker can read.
+      weights: likewise; a name, or a file on any file system that the workers see.
       saved_model: the folder of one of `nst-tf export`, in place of both; TensorFlow reads it
         wherever that is.
       grams: whether Gram matrices are wanted, float32 [channels, channels], not feature maps.
@@ -194,7 +196,9 @@ class _Extractor:
         from nst_tf.keras.models import FeatureExtractor
         from nst_tf.losses.gram import gram_matrix
 
-        self._model = FeatureExtractor(None if layers is None else list(layers), weights)
+        with contextlib.ExitStack() as ending:
+            path = None if weights is None else ending.enter_context(local_copy(weights))
+            self._model = FeatureExtractor(None if layers is None else list(layers), path)
 
         @tf.function(reduce_retracing=True, autograph=False)
         def measured(pictures: tf.Tensor) -> Any:

@@ -39,8 +39,12 @@ NUMBERS = 512
 #: Longer side in pixels that pictures are looked at.
 SIZE = 256
 _SEED = 20120
-#: Bytes of a file: ten million pictures' styles have fifty times as many.
+#: Bytes of a file, and of the styles that are measured for one: of five layers 800 000 pictures'.
 _MOST = 4 << 30
+#: Bytes of a name, at most.
+_ABOUT = 512
+#: What reading a file raises that holds something else.
+_NO_CORPUS = (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError)
 _KEYS = ("names", "styles", "layers", "size", "sha256")
 
 
@@ -68,7 +72,7 @@ class Corpus:
       names: of the pictures.
       styles: float16 [pictures, layers, NUMBERS].
       layers: whose Gram matrices they are of.
-      size: longer side in pixels that pictures were looked at.
+      size: longer side in pixels that pictures were looked at; 0 for their own.
       network: the hash of its numbers.
       failures: why pictures of the pattern are not in it, by path; of one that was loaded none.
     """
@@ -114,6 +118,12 @@ class Corpus:
         style_of = _measuring(network, wanted)
         names, styles, failures = [], [], {}
         paths = folders.files(pattern)
+        most = _MOST // (2 * NUMBERS * len(wanted) + _ABOUT)
+        if len(paths) > most:
+            raise SettingsError(
+                f"{len(paths)} pictures are too many for one file: measure {most} at a time, and "
+                "look for the nearest in several"
+            )
         for number, path in enumerate(paths, 1):
             try:
                 styles.append(style_of(images.load(path, size)).astype(np.float16))
@@ -151,7 +161,7 @@ class Corpus:
         try:
             with reading.opened(path, _MOST) as file, np.load(file, allow_pickle=False) as held:
                 names, styles, layers, size, network = (held[key] for key in _KEYS)
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        except _NO_CORPUS as error:
             raise FileError(f"{path} holds no styles of pictures: nst-tf grams makes it") from error
         fits = styles.shape == (len(names), len(layers), NUMBERS) and len(names)
         if not fits or not np.isfinite(styles).all():
@@ -183,7 +193,7 @@ class Corpus:
             raise SettingsError(
                 f"the corpus was measured by another network than {network.source}: name that one"
             )
-        style = _measuring(network, self.layers)(images.load(picture, self.size))
+        style = _measuring(network, self.layers)(images.load(picture, self.size or None))
         return self.nearest_to(style, count=count)
 
     def nearest_to(self, style: np.ndarray, *, count: int = 5) -> list[Neighbour]:
@@ -221,8 +231,9 @@ def sketch(grams: tf.Tensor, numbers: int = NUMBERS) -> tf.Tensor:
     """uᵀ G v / ‖G‖ for pairs of random vectors of signs, of Gram matrices [batch, c, c]: float32
     [batch, numbers]. The mean square of differences is the square of the matrices' distance, in
     expectation."""
-    draw = np.random.default_rng([_SEED, grams.shape[-1]])
-    signs = draw.choice([-1.0, 1.0], [2, numbers, grams.shape[-1]])
+    # Of the generators whose numbers are promised never to change: files live longer than NumPys.
+    draw = np.random.RandomState([_SEED, grams.shape[-1]])
+    signs = 2 * draw.randint(0, 2, [2, numbers, grams.shape[-1]]) - 1
     left, right = signs.astype(np.float32)
     norm = tf.norm(grams, axis=(1, 2), keepdims=True)
     return tf.einsum("ki,bij,kj->bk", left, tf.math.divide_no_nan(grams, norm), right)

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,12 +16,16 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nst_tf import files, locks, reading
-from nst_tf.errors import FileError, NSTError, SettingsError
+from nst_tf.errors import FileError, NSTError, OutputError, SettingsError
 from nst_tf.pictures import folders, images
 from nst_tf.recipe import sizes
+from nst_tf.version import __version__
 
 #: How files begin that are kept as they are, and what they are called there.
 _KEPT = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
+#: What a record says it is, and how shards' names end.
+_KIND = "pictures in TFRecords"
+_NUMBERED = r"-\d{5}-of-\d{5}\.tfrecord"
 #: Pictures that are read ahead of those that are written.
 _AHEAD = 64
 
@@ -71,7 +76,8 @@ def write_shards(
     Raises:
       PictureError: no file matches.
       SettingsError: a size that cannot be used.
-      OutputError: it cannot be written, or another call writes there now.
+      OutputError: it cannot be written, another call writes there now, or NAME.json is something
+        else's.
     """
     for what, number in (("size", size), ("shard_bytes", shard_bytes)):
         if number is not None and (not isinstance(number, int) or number < 1):
@@ -98,13 +104,14 @@ def write_shards(
                 one = {"of": of, "pictures": len(part) - len(wrong), "failures": wrong}
             made[output.name] = one
             # What was told of files that have other names now is told until all of these are there.
-            files.write(record, json.dumps({"shards": {**told, **made}}, indent=1))
+            _tell(record, {**told, **made})
             done, pictures = done + len(part), pictures + one["pictures"]
             failures |= one["failures"]
             report(done, len(paths))
-        for name_of_old in told.keys() - made.keys():  # a pattern would read their pictures, too
-            files.discard(target.with_name(name_of_old))
-        files.write(record, json.dumps({"shards": made}, indent=1))
+        for old in told.keys() - made.keys():  # a pattern would read their pictures, too
+            if re.fullmatch(re.escape(target.name) + _NUMBERED, old):
+                files.discard(target.with_name(old))
+        _tell(record, made)
     return Shards(outputs, pictures, failures)
 
 
@@ -117,7 +124,10 @@ def _parted(paths: Sequence[str], most: int) -> list[list[str]]:
     parts: list[list[str]] = []
     room = 0
     for path in paths:
-        held = os.stat(path).st_size
+        try:
+            held = os.stat(path).st_size
+        except OSError:  # it has gone since: said where it is read
+            held = 0
         if held > room:
             parts.append([])
             room = most
@@ -128,17 +138,34 @@ def _parted(paths: Sequence[str], most: int) -> list[list[str]]:
 
 def _identity(paths: Sequence[str], size: int | None) -> str:
     """What tells a shard from others: its pictures as they lie there, and what becomes of them."""
-    stamps = [(os.path.abspath(path), files.stamp(Path(path))) for path in paths]
+    stamps = [
+        (os.path.abspath(path), files.stamp(Path(path)), os.access(path, os.R_OK)) for path in paths
+    ]
     return hashlib.sha256(repr((stamps, size)).encode()).hexdigest()
 
 
 def _told(record: Path) -> dict[str, Any]:
-    """What an earlier call has written of its shards."""
-    try:
-        shards = reading.read_json(record)["shards"]
-        return {Path(name).name: dict(one) for name, one in shards.items()}
-    except (FileError, KeyError, TypeError, AttributeError, ValueError):
+    """What an earlier call has written of its shards.
+
+    Raises:
+      OutputError: what is there is something else.
+    """
+    if not record.exists():
         return {}
+    try:
+        told = reading.read_json(record)
+        if told["kind"] != _KIND:
+            raise ValueError(told["kind"])
+        return {Path(name).name: dict(one) for name, one in told["shards"].items()}
+    except (FileError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise OutputError(
+            f"{record} is no record of shards: take it away, or name the shards otherwise"
+        ) from error
+
+
+def _tell(record: Path, shards: dict[str, Any]) -> None:
+    told = {"kind": _KIND, "nst_tf": __version__, "shards": shards}
+    files.write(record, json.dumps(told, indent=1))
 
 
 def _write(
