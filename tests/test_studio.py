@@ -248,6 +248,26 @@ def test_more_of_a_result_begins_with_it(studio, pair):
     assert after["total"] < before["total"]
 
 
+def test_what_has_gone_since_does_not_stop_the_others(studio, pair):
+    gone = studio.give(png_of(7), "gone.png")[1]["id"]
+    long = studio.ask("api/orders", wanted(pair, evaluations="3000", size="64"))[1]["id"]
+    waits = studio.ask("api/orders", wanted((gone, pair[1])))[1]["id"]
+    after = studio.ask("api/orders", wanted(pair, seed="9"))[1]["id"]
+    studio.wait(long, "painting")
+    (studio.folder / "pictures" / gone).unlink()
+    studio.ask(f"api/orders/{long}/stop", b"")
+    assert "there is no picture" in studio.wait(waits, "failed")["note"]
+    assert studio.wait(after, "done")
+
+
+def png_of(seed):
+    """A small picture's file."""
+    data = io.BytesIO()
+    draw = np.random.default_rng(seed)
+    Image.fromarray(draw.integers(0, 256, (40, 40, 3), np.uint8)).save(data, "PNG")
+    return data.getvalue()
+
+
 def test_it_begins_with_what_a_stylizer_paints(studio, pair):
     """Which is there at once, to be refined."""
     plain, begun = (

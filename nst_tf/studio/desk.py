@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nst_tf import signals
-from nst_tf.errors import SettingsError
+from nst_tf.errors import NSTError, SettingsError
 from nst_tf.network import weights
 from nst_tf.pictures import initial
 from nst_tf.recipe import presets, sizes
@@ -25,13 +25,12 @@ from nst_tf.run import outlook
 from nst_tf.run.memory import Need
 from nst_tf.studio import painter
 from nst_tf.studio.painter import Order
+from nst_tf.studio.requests import PROTECT, alike, read
 from nst_tf.studio.shelf import DONE, FAILED, STOPPED, Shelf, now
 
 #: Orders that wait at most.
 MOST_WAITING = 20
 QUEUED, PAINTING = "queued", "painting"
-#: What a mask is of that is no painting's.
-_PROTECT = "protect"
 #: Of an order's words those that are no flags of `nst-tf stylize`.
 _OWN = ("network", "begin", "more", "film")
 
@@ -121,7 +120,7 @@ class Desk:
         Raises:
           NSTError: it cannot be painted, or too many wait.
         """
-        content, styles, cells, masks = _read(wanted)
+        content, styles, cells, masks = read(wanted)
         photo = self.shelf.about(content)
         paintings = [self.shelf.about(style) for style in styles]
         for mask in masks.values():
@@ -155,7 +154,7 @@ class Desk:
         Raises:
           NSTError: it cannot be painted.
         """
-        content, styles, cells, masks = _read(wanted)
+        content, styles, cells, masks = read(wanted)
         photo = self.shelf.about(content)
         paintings = [self.shelf.about(style) for style in styles]
         settings, source = self._how(cells)
@@ -174,7 +173,7 @@ class Desk:
             paces = [
                 one["seconds"] / (one["width"] * one["height"])
                 for one in self._orders.values()
-                if one.get("state") == DONE and _alike(one["cells"], cells)
+                if one.get("state") == DONE and alike(one["cells"], cells)
             ]
         seconds = statistics.median(paces[-5:]) * shape[0] * shape[1] if paces else None
         return {"width": shape[1], "height": shape[0], "memory": told.peak, "seconds": seconds}
@@ -268,26 +267,39 @@ class Desk:
         """Hands the painter an order, where it has none and there is one."""
         if self._at_hand or not self._waiting or not self.engine or self._ending:
             return
-        number = self._at_hand = self._waiting.popleft()
+        number = self._waiting.popleft()
         order = self._orders[number]
-        settings, weights = self._how(order["cells"])
+        try:
+            message = self._message(order)
+        except NSTError as error:  # what it was made of has gone since
+            self._change(order, state=FAILED, note=str(error))
+            self._next()
+            return
+        self._at_hand = number
         self._change(order, state=PAINTING, note="", share=0.0, losses=[])
-        self._send(
-            Order(
-                number,
-                str(self.shelf.picture(order["content"])),
-                tuple(str(self.shelf.picture(style)) for style in order["styles"]),
-                settings,
-                weights,
-                self.shelf.result(number),
-                self.shelf.aside(number),
-                tuple(self._mask(order, style) for style in order["styles"]),
-                self._mask(order, _PROTECT),
-                order["cells"].get("film") == "true",
-            )
-        )
+        self._send(message)
         for waiting in self._waiting:  # whose places have changed
             self._tell({"event": "order", "order": self._shown(waiting)})
+
+    def _message(self, order: dict[str, Any]) -> Order:
+        """An order as the painter takes it.
+
+        Raises:
+          NSTError: a picture, a network or a stylizer that was there is not any more.
+        """
+        settings, weights = self._how(order["cells"])
+        return Order(
+            order["id"],
+            str(self.shelf.picture(order["content"])),
+            tuple(str(self.shelf.picture(style)) for style in order["styles"]),
+            settings,
+            weights,
+            self.shelf.result(order["id"]),
+            self.shelf.aside(order["id"]),
+            tuple(self._mask(order, style) for style in order["styles"]),
+            self._mask(order, PROTECT),
+            order["cells"].get("film") == "true",
+        )
 
     def _send(self, message: Any) -> None:
         with contextlib.suppress(OSError, ValueError):  # it has ended, which the listener sees
@@ -364,37 +376,12 @@ class Desk:
 
     def _change(self, order: dict[str, Any], **what: Any) -> None:
         order |= what
-        self.shelf.keep_order(order)
+        try:
+            self.shelf.keep_order(order)
+        except NSTError as error:  # such as a full disk: the studio stays, and says so
+            order["note"] = str(error)
         self._tell({"event": "order", "order": self._shown(order["id"])})
 
     def _shown(self, number: str) -> dict[str, Any]:
         places = {waiting: place for place, waiting in enumerate(self._waiting, 1)}
         return {**self._orders[number], "place": places.get(number)}
-
-
-def _alike(one: dict[str, str], other: dict[str, str]) -> bool:
-    """Whether orders take as long, for their size."""
-    return all(one.get(key) == other.get(key) for key in ("preset", "network", "evaluations"))
-
-
-def _read(wanted: Any) -> tuple[str, list[str], dict[str, str], dict[str, str]]:
-    """What an order consists of, of what a page has sent.
-
-    Raises:
-      SettingsError: it is none.
-    """
-    if not isinstance(wanted, dict):
-        raise SettingsError("that is no order")
-    content, styles, cells = (wanted.get(key) for key in ("content", "styles", "cells"))
-    if not isinstance(content, str):
-        raise SettingsError("choose a photo")
-    if not isinstance(styles, list) or not 1 <= len(styles) <= 8:
-        raise SettingsError("choose a painting, or up to eight")
-    if not isinstance(cells, dict) or len(cells) > 100:
-        raise SettingsError("that is no order")
-    words = {str(key): str(value)[:200] for key, value in cells.items() if value not in ("", None)}
-    masks = wanted.get("masks") or {}
-    known = {*map(str, styles), _PROTECT}
-    if not isinstance(masks, dict) or not masks.keys() <= known:
-        raise SettingsError("a mask is of one of the paintings, or of what stays photo")
-    return content, [str(style) for style in styles], words, masks
