@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import stylizers
@@ -14,7 +14,16 @@ import nst_tf
 from nst_tf import assets
 from nst_tf.apps import beam as app
 from nst_tf.apps import command
-from nst_tf.beam import (
+from nst_tf.data import Corpus
+from nst_tf.errors import SettingsError
+from nst_tf.export import saved_model
+from nst_tf.keras.models import FeatureExtractor
+from nst_tf.losses.gram import gram_matrix
+from nst_tf.pictures import images
+from nst_tf.recipe import presets
+
+beam = pytest.importorskip("apache_beam")
+from nst_tf.beam import (  # noqa: E402  where Beam is there
     Failure,
     Features,
     Grams,
@@ -24,14 +33,8 @@ from nst_tf.beam import (
     Stylize,
     WriteManifest,
     storing,
+    stylize,
 )
-from nst_tf.data import Corpus
-from nst_tf.errors import SettingsError
-from nst_tf.export import saved_model
-from nst_tf.keras.models import FeatureExtractor
-from nst_tf.losses.gram import gram_matrix
-from nst_tf.pictures import images
-from nst_tf.recipe import presets
 
 LAYERS = ["conv1_1", "conv2_1"]
 #: The quickest to compile.
@@ -292,6 +295,75 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         storing.read_file(str(tmp_path / "gone"))
     with pytest.raises(nst_tf.FileError, match="too large"):
         storing.read_file(path, most=2)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_file_is_kept_where_another_cannot_take_its_name(tmp_path, monkeypatch, broken):
+    """As of a file system that renames onto nothing alone, and as of one that is out of order."""
+    path = tmp_path / "a.bin"
+    storing.write_file(str(path), b"one")
+    rename = storing.FileSystems.rename
+
+    def strict(sources, targets):
+        new = storing.read_file(sources[0]) == b"two"
+        if targets == [str(path)] and (path.exists() or (broken and new)):
+            raise storing.BeamIOError("no", {"a": OSError("quota")})
+        rename(sources, targets)
+
+    monkeypatch.setattr(storing.FileSystems, "rename", strict)
+    if broken:
+        with pytest.raises(nst_tf.OutputError, match="quota"):
+            storing.write_file(str(path), b"two")
+    else:
+        storing.write_file(str(path), b"two")
+    assert path.read_bytes() == (b"one" if broken else b"two")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_threads_with_other_networks_each_get_their_own(monkeypatch):
+    """Between a network's coming and its use, another thread may have put its own there."""
+    from nst_tf.network import weights
+
+    studio = stylize._Studio()
+    given = {
+        seed: Painting("a.png", "c", (), presets.settings("gatys2016", seed=seed), "random")
+        for seed in (0, 1)
+    }
+    others = []
+
+    @contextlib.contextmanager
+    def copied(path):
+        yield path
+        if not others:  # while the copy is deleted
+            others.append(None)
+            others.append(studio._weights(given[1]))
+
+    monkeypatch.setattr(stylize, "local_copy", copied)
+    monkeypatch.setattr(weights, "load", lambda _, seed: f"network {seed}")
+    assert studio._weights(given[0]) == "network 0" and others[1] == "network 1"
+    monkeypatch.setattr(stylize, "read_file", str.encode)
+    for number in [*range(stylize._KEPT + 5), 0]:
+        assert studio._file(f"{number}") == f"{number}".encode()
+    assert len(studio._files) == stylize._KEPT
+
+
+def test_the_network_is_timed_and_has_no_other_batching():
+    draw = np.random.default_rng(0)
+    given = [(f"{number}", draw.random([48, 48, 3]).astype(np.float32)) for number in range(4)]
+    pipeline = beam.Pipeline()
+    _ = pipeline | beam.Create([*given, ("flat", np.zeros(3))]) | Grams(["conv3_1"], "mini")
+    result = pipeline.run()
+    result.wait_until_finish()
+    query = result.metrics().query(beam.metrics.MetricsFilter().with_namespace("nst_tf"))
+    counters = {one.key.metric.name: one.committed for one in query["counters"]}
+    assert counters["network_pictures"] == 4 and counters["network_failures"] == 1
+    times = {one.key.metric.name: one.committed for one in query["distributions"]}
+    whole = times["inference_batch_latency_micro_secs"].sum / 1000  # as Beam has it
+    assert times["network_milliseconds"].count == 5
+    assert times["network_milliseconds"].sum == pytest.approx(whole, rel=0.2, abs=5)
+    for wrong in ("min_batch_size", "batch_bucket_boundaries"):
+        with pytest.raises(SettingsError, match=f"{wrong} does nothing"):
+            Features(["conv1_1"], "mini", **{wrong: 2})
 
 
 def run(*arguments, code=0):

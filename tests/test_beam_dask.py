@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import Client
 
 from nst_tf.pictures import images
+
+pytest.importorskip("apache_beam")
+Client = pytest.importorskip("distributed").Client
 
 CLUSTER = Path(__file__).parent.parent / "scripts" / "dask_cluster.py"
 COUNT = 10

@@ -85,6 +85,7 @@ def main(argv: list[str]) -> int:
     logging.getLogger().setLevel(logging.ERROR)
     try:
         import apache_beam as beam
+        from apache_beam.runners.dask import dask_runner  # noqa: F401  its options are known then
     except ImportError as error:
         raise NSTError("nst-tf beam needs Apache Beam: pip install 'nst_tf[beam]'") from error
     finally:
@@ -102,7 +103,6 @@ def main(argv: list[str]) -> int:
 def _options(others: Sequence[str]) -> Any:
     """Beam's options, of which those that nobody knows are refused where nobody else could."""
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-    from apache_beam.runners.dask import dask_runner  # noqa: F401  its options are known then
 
     # Which Beam knows by its whole name alone.
     dask = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"

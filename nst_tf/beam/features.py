@@ -24,6 +24,8 @@ from nst_tf.pictures import images
 
 #: How lines begin that say where something was.
 _PLACES = ("Graph execution", "Detected at", "File ", "[[", "[Op:", "in user code")
+#: What Beam's own batching takes, in whose place pictures of one shape make a batch.
+_BATCHING = ("min_batch", "max_batch", "batch_", "element_size")
 #: Pictures of a batch at most.
 BATCH = 16
 
@@ -81,6 +83,7 @@ class PictureModel(ModelHandler[np.ndarray, Any, Any]):
         self, batch: Sequence[np.ndarray], model: Any, inference_args: Any = None
     ) -> Iterator[Any]:
         """What becomes of each picture, in their order."""
+        begun = time.perf_counter()
         outcomes: dict[int, Any] = {}
         by_shape: dict[tuple[int, ...], dict[int, np.ndarray]] = {}
         for index, given in enumerate(batch):
@@ -96,6 +99,9 @@ class PictureModel(ModelHandler[np.ndarray, Any, Any]):
                     outcomes[index] = {layer: values[place] for layer, values in made.items()}
             except NSTError as error:  # such as of all that are too small
                 outcomes |= dict.fromkeys(pictures, Failure("", str(error)))
+        counts, seconds = Counts("network"), (time.perf_counter() - begun) / len(batch)
+        for outcome in outcomes.values():
+            counts.add(outcome, seconds)
         return iter([outcomes[index] for index in range(len(batch))])
 
     def get_num_bytes(self, batch: Sequence[np.ndarray]) -> int:
@@ -108,7 +114,11 @@ class PictureModel(ModelHandler[np.ndarray, Any, Any]):
 class Features(beam.PTransform):
     """(name, picture) to (name, `{layer: feature map [height, width, channels]}`).
 
-    The arguments are those of `PictureModel`.
+    The arguments are those of `PictureModel`; a batch has `max_batch_size` pictures of one shape,
+    or those that are left at the end of a bundle.
+
+    Raises:
+      SettingsError: as `PictureModel`; what is of Beam's own batching, which is not used.
     """
 
     _grams = False
@@ -122,6 +132,10 @@ class Features(beam.PTransform):
         **how: Any,
     ) -> None:
         super().__init__()
+        if wrong := sorted(name for name in how if name.startswith(_BATCHING)):
+            raise SettingsError(
+                f"{wrong[0]} does nothing where pictures of one shape make a batch: leave it out"
+            )
         self._most = max_batch_size
         self._model = PictureModel(
             layers, weights, grams=self._grams, max_batch_size=max_batch_size, **how
@@ -133,7 +147,7 @@ class Features(beam.PTransform):
             pcoll
             | "By shape" >> beam.ParDo(_ByShape(self._most))
             | "Network" >> RunInference(handler)
-            | "Named" >> beam.ParDo(_Named())
+            | "Named" >> beam.Map(_named)
         )
 
 
@@ -172,19 +186,10 @@ class _ByShape(beam.DoFn):
         self._held = {}
 
 
-class _Named(beam.DoFn):
-    """Gives failures the names of their pictures, and counts."""
-
-    def setup(self) -> None:
-        self._counts = Counts("network")
-
-    def process(self, element: tuple[str, Any]) -> Iterator[tuple[str, Any]]:
-        begun = time.perf_counter()
-        name, outcome = element
-        if isinstance(outcome, Failure):
-            outcome = Failure(name, outcome.reason)
-        self._counts.add(outcome, time.perf_counter() - begun)
-        yield name, outcome
+def _named(element: tuple[str, Any]) -> tuple[str, Any]:
+    """Gives a failure the name of its picture."""
+    name, outcome = element
+    return name, Failure(name, outcome.reason) if isinstance(outcome, Failure) else outcome
 
 
 class _Extractor:

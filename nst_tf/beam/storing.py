@@ -60,12 +60,25 @@ def write_file(path: str, data: bytes) -> None:
         try:
             FileSystems.rename([part], [path])
         except BeamIOError:  # some file systems rename onto nothing alone
-            FileSystems.delete([path])
-            FileSystems.rename([part], [path])
+            if not FileSystems.exists(path):
+                raise
+            _in_place_of(part, path)
     except Exception as error:
         with contextlib.suppress(Exception):
             FileSystems.delete([part])
         raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def _in_place_of(part: str, path: str) -> None:
+    """Renames onto a file, which is laid aside first, and comes back where that fails."""
+    aside = posixpath.join(posixpath.dirname(path), _PART.format(uuid.uuid4().hex))
+    FileSystems.rename([path], [aside])
+    try:
+        FileSystems.rename([part], [path])
+    except BeamIOError:
+        FileSystems.rename([aside], [path])
+        raise
+    FileSystems.delete([aside])
 
 
 def matched(patterns: list[str]) -> list[str]:

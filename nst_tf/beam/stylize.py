@@ -144,12 +144,14 @@ class _Studio:
 
     def one_pass(self, path: str, content: bytes, one: Painting, strength: float) -> _OnePass:
         """A pass of a stylizer, not begun."""
-        if path not in self._networks:
+        kept = self._networks.get(path)
+        if kept is None:
             from nst_tf.stylizer.network import Stylizer
 
             with local_copy(path) as file:
-                self._networks = {path: (Stylizer.load(file), read_file(path))}
-        stylizer, data = self._networks[path]
+                kept = Stylizer.load(file), read_file(path)
+            self._networks = {path: kept}
+        stylizer, data = kept
         return _OnePass(stylizer, data, content, one, strength)
 
     def _weights(self, one: Painting) -> Any:
@@ -158,17 +160,20 @@ class _Studio:
 
         source = presets.network(one.settings.preset, one.weights)
         key = source, one.settings.seed if source == "random" else None
-        if key not in self._networks:
+        kept = self._networks.get(key)
+        if kept is None:
             with local_copy(source) as file:
-                self._networks = {key: weights_module.load(file, seed=one.settings.seed)}
-        return self._networks[key]
+                kept = weights_module.load(file, seed=one.settings.seed)
+            self._networks = {key: kept}
+        return kept  # not what another thread may have put in its place by now
 
     def _file(self, path: str) -> bytes:
-        if path not in self._files:
-            while len(self._files) >= _KEPT:
-                self._files.pop(next(iter(self._files)), None)
-            self._files[path] = read_file(path)
-        return self._files[path]
+        data = self._files.get(path)
+        if data is None:
+            data = read_file(path)
+            # Another dictionary, for a thread that looks into this one meanwhile.
+            self._files = dict([*self._files.items(), (path, data)][-_KEPT:])
+        return data
 
 
 class _Run:
