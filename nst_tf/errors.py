@@ -26,6 +26,12 @@ def in_bytes(count: float) -> str:
     return f"{max(count, 0):.0f} bytes"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says that there is not the memory: Python's error, or TensorFlow's, which is known
+    by its name, so that nobody has to import TensorFlow for an error that came before it."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
 class NSTError(Exception):
     """Base of every error that nst_tf raises on purpose. Its text is one line."""
 

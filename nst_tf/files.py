@@ -6,11 +6,13 @@ What long work has made is not lost where its place has gone meanwhile: see `or_
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from nst_tf.errors import FileError, OutputError, in_bytes
@@ -163,6 +165,13 @@ def write(path: Path, data: bytes | str) -> None:
     """
     with replacing(path) as part:
         fill(part, data)
+
+
+def write_table(path: Path, lines: Iterable[Iterable[object]]) -> None:
+    """Writes lines of cells as CSV, as `write` does; the first of them is the head."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(lines)
+    write(path, stream.getvalue())
 
 
 def fill(part: Path, data: bytes | str) -> None:

@@ -238,6 +238,16 @@ def _missing(name: str) -> NSTError:
     return NSTError(f"pages need {name}: pip install 'nst_tf[experiments]'")
 
 
+def in_common(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The settings that all runs have in common, a line each; without those that say nothing."""
+    first, others = (runs[0], runs[1:]) if runs else ({}, ())
+    return "\n".join(
+        f"{name}: {value}"
+        for name, value in first.items()
+        if value not in (None, [], ()) and all(run[name] == value for run in others)
+    )
+
+
 def short(value: Any) -> str:
     """A number or setting in a table."""
     if isinstance(value, float):

@@ -82,18 +82,32 @@ class Studio:
             time.sleep(0.05)
         return order
 
+    def begun(self, number):
+        """Waits until the order has taken a step or more."""
+        deadline = time.monotonic() + 60
+        while not self.order(number).get("iteration"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def ordered(self, before):
+        """All orders, once there is one more than before."""
+        deadline = time.monotonic() + 60
+        while len(orders := self.state()["orders"]) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return orders
+
     def painter(self):
         """The number of the process that paints: that which has TensorFlow."""
         deadline = time.monotonic() + 60
         while not self.state()["engine"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         for number in map(int, self.children()):
             with contextlib.suppress(OSError), open(f"/proc/{number}/maps") as maps:
                 if "tensorflow" in maps.read():
                     return number
-        raise AssertionError(children)
+        raise AssertionError("no process of it has TensorFlow")
 
     def children(self):
         found = []

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+import quick
 import stylizers
 
 import nst_tf
@@ -22,26 +23,8 @@ from nst_tf.apps import command
 from nst_tf.pictures import images
 from nst_tf.run.workshop import Workshop
 
-#: The quickest to compile: two layers, Adam's step.
-QUICK = (
-    "--preset=gatys2016",
-    "--weights=mini",
-    "--size=36",
-    "--evaluations=3",
-    "--optimizer=adam",
-    "--content_layers=conv1_2=1",
-    "--style_layers=conv1_1=1",
-    "--quiet",
-)
-SETTINGS = {
-    "preset": "gatys2016",
-    "weights": "mini",
-    "size": 36,
-    "evaluations": 3,
-    "optimizer": "adam",
-    "content_layers": {"conv1_2": 1.0},
-    "style_layers": {"conv1_1": 1.0},
-}
+QUICK = (*quick.FLAGS, "--quiet")
+SETTINGS = {"preset": "gatys2016", "weights": "mini", **quick.SETTINGS}
 
 
 @pytest.fixture

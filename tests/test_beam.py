@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import quick
 import stylizers
 
 import nst_tf
@@ -37,23 +38,6 @@ from nst_tf.beam import (  # noqa: E402  where Beam is there
 )
 
 LAYERS = ["conv1_1", "conv2_1"]
-#: The quickest to compile.
-QUICK = {
-    "size": 36,
-    "evaluations": 3,
-    "optimizer": "adam",
-    "content_layers": {"conv1_2": 1.0},
-    "style_layers": {"conv1_1": 1.0},
-}
-FLAGS = (
-    "--preset=gatys2016",
-    "--weights=mini",
-    "--size=36",
-    "--evaluations=3",
-    "--optimizer=adam",
-    "--content_layers=conv1_2=1",
-    "--style_layers=conv1_1=1",
-)
 
 
 @pytest.fixture
@@ -89,6 +73,14 @@ def keep(pcollection, name):
     return pcollection | f"keep {name}" >> beam.Map(add)
 
 
+def same_features(found, model):
+    """What came through Beam is what a model makes of the same files."""
+    for name, made in found:
+        wanted = model(images.load(name)[np.newaxis])
+        for layer in LAYERS:
+            np.testing.assert_allclose(made[layer], wanted[layer][0], rtol=1e-5, atol=1e-5)
+
+
 def test_grams_are_the_extractors_and_what_is_broken_is_told(folder, kept):
     paths = sorted(map(str, folder.iterdir()))
     with beam.Pipeline() as pipeline:
@@ -100,10 +92,7 @@ def test_grams_are_the_extractors_and_what_is_broken_is_told(folder, kept):
         keep((read.failed, grams.failed) | beam.Flatten(), "failed")
     assert len(kept["grams"]) == len(kept["features"]) == 7
     model = FeatureExtractor(LAYERS, "mini")
-    for name, made in kept["features"]:
-        wanted = model(images.load(name)[np.newaxis])
-        for layer in LAYERS:
-            np.testing.assert_allclose(made[layer], wanted[layer][0], rtol=1e-5, atol=1e-5)
+    same_features(kept["features"], model)
     for name, made in kept["grams"]:
         maps = model(images.load(name)[np.newaxis])
         for layer in LAYERS:
@@ -142,10 +131,7 @@ def test_a_saved_model_of_ours_does_as_well(folder, kept, tmp_path, tiny_weights
         keep((read.good | "f" >> Features(saved_model=features)).good, "features")
     model = FeatureExtractor(LAYERS, tiny_weights)
     assert len(kept["grams"]) == len(kept["features"]) == 7
-    for name, made in kept["features"]:
-        wanted = model(images.load(name)[np.newaxis])
-        for layer in LAYERS:
-            np.testing.assert_allclose(made[layer], wanted[layer][0], rtol=1e-5, atol=1e-5)
+    same_features(kept["features"], model)
     for name, made in kept["grams"]:
         maps = model(images.load(name)[np.newaxis])
         for layer in LAYERS:
@@ -198,7 +184,7 @@ def test_batches_are_of_one_shape_and_no_longer_than_they_may_be(monkeypatch):
 
 @pytest.fixture
 def paintings(folder):
-    settings = presets.settings("gatys2016", **QUICK)
+    settings = presets.settings("gatys2016", **quick.SETTINGS)
     style = str(assets.PAINTING)
     return [
         Painting(f"in/{path.stem}.png", str(path), (style,), settings, "mini")
@@ -222,7 +208,7 @@ def test_paints_what_a_run_paints_once(folder, kept, tmp_path, paintings):
     for name, record in kept["good"]:
         content = record["content"]
         alone = nst_tf.stylize(
-            content, assets.PAINTING, preset="gatys2016", weights="mini", **QUICK
+            content, assets.PAINTING, preset="gatys2016", weights="mini", **quick.SETTINGS
         )
         made = images.load(out / name)
         np.testing.assert_array_equal(images.to_uint8(made), images.to_uint8(alone.array))
@@ -373,7 +359,7 @@ def run(*arguments, code=0):
 def test_the_command_paints(folder, tmp_path, capsys):
     out = tmp_path / "out"
     styles = f"--styles={assets.PAINTING}"
-    arguments = ("stylize", folder, styles, f"--out={out}", "--shards=2", *FLAGS)
+    arguments = ("stylize", folder, styles, f"--out={out}", "--shards=2", *quick.FLAGS)
     run(*arguments, "--runner=DirectRunner", code=1)
     assert "could not be made" in capsys.readouterr().err
     assert len(list(out.glob("*--painting.png"))) == 7

@@ -134,10 +134,7 @@ def test_several_paintings_have_shares(page, files, studio):
     page.fill("[name=evaluations]", "3")
     before = len(studio.state()["orders"])
     page.click("#paint")
-    deadline = time.monotonic() + 60
-    while len(orders := studio.state()["orders"]) == before:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    orders = studio.ordered(before)
     order = studio.wait(orders[0]["id"], "done", "failed")
     assert order["state"] == "done" and len(order["styles"]) == 2
     assert order["cells"]["style_blend"] == "3,1"
@@ -185,10 +182,7 @@ def test_a_mask_is_painted_over_the_photo(page, files, studio):
     page.fill("[name=evaluations]", "2")
     before = len(studio.state()["orders"])
     page.click("#paint")
-    deadline = time.monotonic() + 60
-    while len(orders := studio.state()["orders"]) == before:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    orders = studio.ordered(before)
     assert list(orders[0]["masks"]) == ["protect"]
     assert studio.wait(orders[0]["id"], "done", "failed")["state"] == "done"
     page.click("text=As a command")

@@ -41,8 +41,6 @@ preset, weights and every setting by its flag's name; other columns are for --na
 looked for from its own folder on.
 """
 
-#: Exit code where some pictures could not be made.
-_SOME_FAILED = 1
 #: The flags that hold with --stylizer.
 _OF_STYLIZER = (
     *("stylizer", "styles", "out", "pairs", "names", "workers"),
@@ -134,7 +132,7 @@ class _Batch:
         if left := len(works) - len(done) - failed:
             print(f"{left} pictures are left: the same command goes on with them")
             return stop.code
-        return _SOME_FAILED if failed else 0
+        return command.SOME_FAILED if failed else 0
 
     def foresee(self) -> int:
         """Lists what would be done."""
@@ -155,7 +153,7 @@ class _Batch:
         total = command.duration(seconds / workers + compiling)
         memory = f", and {in_bytes(peak * workers)} of memory" if peak else ""
         print(f"takes about {total}" + f" with {workers} workers" * (workers > 1) + memory)
-        return _SOME_FAILED if counts["not"] else 0
+        return command.SOME_FAILED if counts["not"] else 0
 
     def _begin(self) -> tuple[Engine, Sequence[Work]]:
         """How pictures are computed, and the work that makes them."""

@@ -37,8 +37,6 @@ manifest-*.jsonl; the exit code is 1 where there are failures.
 Flags that are not below are Beam's own, as --name=value; docs/beam.md has more of them.
 """
 
-#: Exit code where some pictures could not be made.
-_SOME_FAILED = 1
 #: The flags that hold with --stylizer, and those of `grams`.
 _OF_STYLIZER = ("stylizer", "styles", "out", "pairs", "names", "shards", "strength", "size")
 _OF_GRAMS = ("out", "shards", "weights", "size", "layers")
@@ -235,4 +233,4 @@ def _end(written: _Written) -> int:
     more = f", and {len(lines) - 1} more: {written.failures}" * (len(lines) > 1)
     first = f"{told['name']} could not be made: {told['reason']}"
     print(f"nst-tf beam: {one_line(first)}{more}", file=sys.stderr)
-    return _SOME_FAILED
+    return command.SOME_FAILED

@@ -16,10 +16,12 @@ from absl import flags
 
 from nst_tf import signals
 from nst_tf.apps import gpus
-from nst_tf.errors import NSTError, one_line
+from nst_tf.errors import NSTError, is_out_of_memory, one_line
 
 #: Exit code for wrong usage or input, as usual.
 BAD_INPUT = 2
+#: Exit code where some of many pictures could not be made, and all others were.
+SOME_FAILED = 1
 #: What TensorFlow's C++ part writes, and the least of it: fatal errors.
 _LEVEL, _SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
 
@@ -172,8 +174,7 @@ def run(name: str, main: Callable[[list[str]], int], argv: Sequence[str]) -> int
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        # TensorFlow's own class, without importing TensorFlow for an error that came before it.
-        if type(error).__name__ == "ResourceExhaustedError" or isinstance(error, MemoryError):
+        if is_out_of_memory(error):
             print(
                 f"nst-tf {name}: out of memory; try --tile=512, or a smaller --size",
                 file=sys.stderr,

@@ -24,9 +24,6 @@ then.
     nst-tf nearest photo.jpg grams.npz
 """
 
-#: Exit code where some pictures are left out.
-_SOME_FAILED = 1
-
 
 def define_flags() -> flags.FlagValues:
     """The command's flags, apart from absl's global ones."""
@@ -87,4 +84,4 @@ def main(argv: list[str]) -> int:
     for path, reason in corpus.failures.items():
         print(f"nst-tf grams: left out: {path}: {reason}", file=sys.stderr)
     print(f"{output}: the styles of {len(corpus.names)} pictures")
-    return _SOME_FAILED if corpus.failures else 0
+    return command.SOME_FAILED if corpus.failures else 0

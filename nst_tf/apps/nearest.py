@@ -44,13 +44,15 @@ def main(argv: list[str]) -> int:
     command.import_tensorflow()
     from nst_tf import data
 
-    found, alike = [], None
+    first, style, found = None, None, []
     for path in folders.files(paths):
         corpus = data.Corpus.load(path)
-        alike = alike or (corpus.layers, corpus.size)
-        if alike != (corpus.layers, corpus.size):
+        first = first or corpus
+        if (corpus.layers, corpus.size) != (first.layers, first.size):
             raise SettingsError(f"{path} was measured with other --layers or another --size")
-        found += corpus.nearest(picture, network, count=values.count)
+        if style is None or corpus.network != first.network:  # which says that it is another
+            style = corpus.style_of(picture, network)
+        found += corpus.nearest_to(style, count=values.count)
     found = sorted(found, key=lambda neighbour: neighbour.distance)[: values.count]
     for name, distance in found:
         print(f"{distance:.3f}  {name}")

@@ -49,13 +49,7 @@ def define(values: flags.FlagValues) -> None:
         "Paint in one pass by this network, stylizer.keras of nst-tf train; --strength is how much "
         "is painted then, 1 by default.",
     )
-    flags.DEFINE_enum(
-        "preset",
-        presets.DEFAULT,
-        list(presets.PRESETS),
-        "Recipe to start from.",
-        flag_values=values,
-    )
+    run_flags.define_preset(values)
 
 
 def painted(values: flags.FlagValues) -> float:

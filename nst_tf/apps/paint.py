@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from nst_tf import files
-from nst_tf.apps import command
+from nst_tf.apps import command, ordering
 from nst_tf.errors import PictureError
 from nst_tf.pictures import folders, images
 
@@ -62,8 +62,7 @@ def main(argv: list[str]) -> int:
     photos = command.parse(values, USAGE, argv, required=1)
     if not values.stylizer:
         raise command.UsageError("name the network: --stylizer=trained/stylizer.keras")
-    if not 0 <= values.strength <= 1:
-        raise command.UsageError(f"--strength={values.strength:g}: use a number from 0 to 1")
+    strength = ordering.painted(values)
     if values.size < 0:
         raise command.UsageError(f"--size={values.size}: use a number of pixels, or 0")
     given = folders.files(photos)
@@ -79,7 +78,7 @@ def main(argv: list[str]) -> int:
     for path, output in zip(given, outputs, strict=True):
         try:
             photo = images.load(path, values.size or None)
-            images.save(stylizer.paint(photo, values.strength, styles, values.tile), output)
+            images.save(stylizer.paint(photo, strength, styles, values.tile), output)
             print(output, flush=True)
         except PictureError as error:  # the others are painted all the same
             print(f"nst-tf paint: {error}", file=sys.stderr)

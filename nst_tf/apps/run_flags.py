@@ -43,6 +43,17 @@ def _fields() -> dict[str, dataclasses.Field[Any]]:
 SETTINGS = tuple(_fields())
 
 
+def define_preset(values: flags.FlagValues) -> None:
+    """Defines --preset, of commands that begin with the default one."""
+    flags.DEFINE_enum(
+        "preset",
+        presets.DEFAULT,
+        list(presets.PRESETS),
+        "Recipe to start from.",
+        flag_values=values,
+    )
+
+
 def define_recipe(values: flags.FlagValues) -> None:
     """Defines those that say what a run makes. None stands for the preset's value."""
     flags.DEFINE_string(

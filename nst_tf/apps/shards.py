@@ -26,9 +26,6 @@ other pictures.
     nst-tf shards photos/ --out=corpus/photos --size=512
 """
 
-#: Exit code where some pictures are left out.
-_SOME_FAILED = 1
-
 
 def define_flags() -> flags.FlagValues:
     """The command's flags, apart from absl's global ones."""
@@ -75,4 +72,4 @@ def main(argv: list[str]) -> int:
     for path, reason in made.failures.items():
         print(f"nst-tf shards: left out: {path}: {reason}", file=sys.stderr)
     print(f"{made.pictures} pictures in {len(made.paths)} files: {made.paths[0]} ...")
-    return _SOME_FAILED if made.failures else 0
+    return command.SOME_FAILED if made.failures else 0

@@ -103,13 +103,7 @@ def define_flags() -> flags.FlagValues:
         "takes --size and --seed alone.",
         flag_values=values,
     )
-    flags.DEFINE_enum(
-        "preset",
-        presets.DEFAULT,
-        list(presets.PRESETS),
-        "Recipe to start from.",
-        flag_values=values,
-    )
+    run_flags.define_preset(values)
     run_flags.define(values)
     return values
 

@@ -52,8 +52,9 @@ def outputs(orders: Sequence[Order], template: str, folder: Path) -> list[Path]:
     """
     fields_of(template)
     read = {os.path.realpath(path) for order in orders for path in (order.content, *order.styles)}
+    real = os.path.realpath(folder)
     for picture in sorted(read):
-        if _made_before(picture, folder):
+        if Path(picture).is_relative_to(real) and _made_before(picture):
             raise SettingsError(
                 f"{picture} is a result in --out, not a photo: leave that folder out of the photos'"
             )
@@ -113,11 +114,9 @@ def _stem(path: str) -> str:
     return PurePath(path).stem if known else PurePath(path).name
 
 
-def _made_before(path: str, folder: Path) -> bool:
-    """Whether a picture is one that an earlier batch has left in its folder: a pattern that finds
-    it there would have it painted again, and the next time that, too."""
-    if not Path(path).is_relative_to(os.path.realpath(folder)):
-        return False
+def _made_before(path: str) -> bool:
+    """Whether a picture in the folder is one that an earlier batch has left there: a pattern that
+    finds it would have it painted again, and the next time that, too."""
     try:
         told = reading.read_json(Path(path).with_suffix(".json"))
     except FileError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from nst_tf.batch.one_pass import OnePass, parse_shares
 from nst_tf.batch.orders import Order
 from nst_tf.errors import NSTError
 from nst_tf.pictures import heads
-from nst_tf.recipe import choices, sizes
+from nst_tf.recipe import sizes
 from nst_tf.recipe.settings import Settings
-from nst_tf.run.course import SHARED
+from nst_tf.run.course import serves_any_size
 from nst_tf.run.job import Job
 from nst_tf.watch.watchers import Watchers
 
@@ -77,36 +78,35 @@ def sharing(jobs: Sequence[Job]) -> list[Job]:
     proportions, since `size` is that of the longer side. The largest are the first: what takes more
     memory than there is is found out at once, and what later ones take is there.
     """
-    first: dict[object, int] = {}
+    numbers: dict[object, int] = {}
+    heads_of = functools.cache(_shape)  # a photo comes in many styles
 
     def place(job: Job) -> tuple[object, ...]:
-        graph = job.weights, job.settings.graph_key
-        number = first.setdefault(graph, len(first))
-        (height, width), styles = shape_of(job), job.styles
+        graph = numbers.setdefault((job.weights, job.settings.graph_key), len(numbers))
+        height, width = shape = _scaled(heads_of(job.content), job.settings)
         large = -height * width, height
-        return (
-            (number, styles, large) if any_size(job, (height, width)) else (number, large, styles)
-        )
+        if any_size(job, shape):
+            return 0, graph, job.styles, large
+        return 1, graph, large, job.styles  # apart from the others: what is compared is alike
 
-    # Both kinds of a graph's runs do not mix: what is compared is alike.
-    apart = sorted((any_size(job, shape_of(job)), index) for index, job in enumerate(jobs))
-    parts = [[jobs[index] for one, index in apart if one is which] for which in (True, False)]
-    return [job for part in parts for job in sorted(part, key=place)]
+    return sorted(jobs, key=place)
 
 
 def any_size(job: Job, shape: tuple[int, int]) -> bool:
-    """Whether the graph of a run serves photos of other shapes, too (`course.SHARED`)."""
-    several = job.settings.min_scale is not None
-    small = shape[0] * shape[1] <= SHARED
-    return (several or small) and job.settings.optimizer in choices.OWN
+    """Whether the graph of a run serves photos of other shapes, too."""
+    return serves_any_size(job.settings.min_scale is not None, shape, job.settings)
 
 
-def shape_of(job: Job) -> tuple[int, int]:
-    """The height and width of a run's picture, by its photo's head; (0, 0) where none is told."""
+def _shape(photo: str) -> tuple[int, int] | None:
+    """The height and width of a photo, by its head; None where that does not tell them."""
     try:
-        shape = heads.shape(job.content)
+        return heads.shape(photo)
     except NSTError:  # said where it is read
-        shape = None
+        return None
+
+
+def _scaled(shape: tuple[int, int] | None, settings: Settings) -> tuple[int, int]:
+    """The height and width of a run's picture; (0, 0) where its photo's are not known."""
     if shape is None:
         return 0, 0
-    return sizes.scaled(shape, job.settings.size) if job.settings.size else shape
+    return sizes.scaled(shape, settings.size) if settings.size else shape

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,14 +52,14 @@ def write(
         for name, error in failures.items()
     ]
     if wrong:
-        _table(folder / FAILURES, [["output", "content", "style", "reason"], *wrong])
+        files.write_table(folder / FAILURES, [["output", "content", "style", "reason"], *wrong])
     else:
         with contextlib.suppress(FileNotFoundError):
             (folder / FAILURES).unlink()
     head = ["output", "content", "style", "width", "height", *_FIGURES[:-1]]
     made = {name: done[name] for name in orders if name in done}
     lines = [_line(name, orders[name], told) for name, told in made.items()]
-    _table(folder / RESULTS, [head, *lines])
+    files.write_table(folder / RESULTS, [head, *lines])
     if not page.available():
         return folder / RESULTS
     left = len(orders) - len(made) - len(failures)
@@ -83,11 +81,7 @@ def write(
 def common(recipes: Sequence[tuple[Settings, str]]) -> str:
     """What all pictures' settings and networks have in common, a line each."""
     told = [{"network": weights, **settings.asdict()} for settings, weights in recipes]
-    return "\n".join(
-        f"{name}: {value}"
-        for name, value in told[0].items()
-        if value not in (None, [], ()) and all(one[name] == value for one in told[1:])
-    )
+    return page.in_common(told)
 
 
 def _rows(folder: Path, made: Sequence[tuple[str, Order]]) -> list[page.Row]:
@@ -108,9 +102,3 @@ def _line(name: str, order: Order, told: Manifest) -> list[Any]:
     size = [image.get("width"), image.get("height")]
     figures_of_it = [told.get(figure) for figure in _FIGURES[:-1]]
     return [name, order.content, ";".join(order.styles), *size, *figures_of_it]
-
-
-def _table(path: Path, lines: Sequence[Sequence[Any]]) -> None:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(lines)
-    files.write(path, stream.getvalue())

@@ -111,6 +111,14 @@ def swept(folder: str) -> None:
     forget(posixpath.join(folder, _PART.format("*")))
 
 
+def exists(path: str) -> bool:
+    """Whether there is such a file, as far as its file system can be asked."""
+    try:
+        return bool(FileSystems.exists(path))
+    except Exception:  # each file system has its own
+        return False
+
+
 def found(pattern: str) -> list[str]:
     """The files that a pattern matches now, if any; none where there is no such folder."""
     try:

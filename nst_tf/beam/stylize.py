@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 import time
@@ -13,10 +12,11 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
+from nst_tf import reading
 from nst_tf.batch.one_pass import identity as identity_of_pass
 from nst_tf.batch.one_pass import parse_shares
 from nst_tf.beam.outcomes import Counts, Failure, Split, split
-from nst_tf.beam.storing import local_copy, read_file, write_file
+from nst_tf.beam.storing import exists, local_copy, read_file, write_file
 from nst_tf.errors import FileError, NSTError
 from nst_tf.pictures import images
 from nst_tf.pictures.identity import identity_of
@@ -123,8 +123,7 @@ def _done(target: str, manifest_path: str, identity: Mapping[str, Any]) -> dict[
 
     try:
         manifest: dict[str, Any] = json.loads(read_file(manifest_path))
-        read_file(target)
-        return manifest if same_work(identity, manifest) else None
+        return manifest if same_work(identity, manifest) and exists(target) else None
     except (FileError, ValueError, TypeError, AttributeError):
         return None
 
@@ -149,10 +148,10 @@ class _Studio:
             from nst_tf.stylizer.network import Stylizer
 
             with local_copy(path) as file:
-                kept = Stylizer.load(file), read_file(path)
+                kept = Stylizer.load(file), reading.sha256(file)
             self._networks = {path: kept}
-        stylizer, data = kept
-        return _OnePass(stylizer, data, content, one, strength)
+        stylizer, sha256 = kept
+        return _OnePass(stylizer, sha256, content, one, strength)
 
     def _weights(self, one: Painting) -> Any:
         from nst_tf.network import weights as weights_module
@@ -209,12 +208,12 @@ class _OnePass:
     """A pass of a stylizer."""
 
     def __init__(
-        self, stylizer: Any, data: bytes, content: bytes, one: Painting, strength: float
+        self, stylizer: Any, sha256: str, content: bytes, one: Painting, strength: float
     ) -> None:
         self._stylizer, self._strength = stylizer, strength
         self._shares = tuple(share for style in one.styles for share in parse_shares(style))
         self._photo = images.load(content, one.settings.size)
-        network = {"sha256": hashlib.sha256(data).hexdigest()}
+        network = {"sha256": sha256}
         given = identity_of(content)
         how = self._shares, strength, self._photo.shape[:2]
         self.identity = identity_of_pass(network, *how, given)

@@ -188,13 +188,19 @@ class Corpus:
           SettingsError: another network.
           WeightsError: the network cannot be had.
         """
+        return self.nearest_to(self.style_of(picture, weights), count=count)
+
+    def style_of(
+        self, picture: Picture, weights: str | os.PathLike[str] | Weights | None = None
+    ) -> np.ndarray:
+        """The style of a picture as the corpus has those of its own, float32 [layers, NUMBERS]; the
+        arguments and errors are those of `nearest`."""
         network = weights_module.load(presets.network(presets.PUBLISHED, weights))
         if network.sha256 != self.network:
             raise SettingsError(
                 f"the corpus was measured by another network than {network.source}: name that one"
             )
-        style = _measuring(network, self.layers)(images.load(picture, self.size or None))
-        return self.nearest_to(style, count=count)
+        return _measuring(network, self.layers)(images.load(picture, self.size or None))
 
     def nearest_to(self, style: np.ndarray, *, count: int = 5) -> list[Neighbour]:
         """Likewise, of a style as the corpus has them, [layers, NUMBERS]."""

@@ -102,9 +102,9 @@ def write_shards(
             if one.get("of") != of or not output.is_file():
                 wrong = _write(part, output, size, partial(_further, report, done, len(paths)))
                 one = {"of": of, "pictures": len(part) - len(wrong), "failures": wrong}
+                # What was told of files of other names is told until all of these are there.
+                _tell(record, {**told, **made, output.name: one})
             made[output.name] = one
-            # What was told of files that have other names now is told until all of these are there.
-            _tell(record, {**told, **made})
             done, pictures = done + len(part), pictures + one["pictures"]
             failures |= one["failures"]
             report(done, len(paths))

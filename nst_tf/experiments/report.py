@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -64,9 +62,7 @@ def write(plan: Plan, manifests: dict[str, Manifest], folder: Folder) -> Path:
 
 def write_records(folder: Path, table: list[list[Any]], record: dict[str, Any]) -> None:
     """Writes results.csv, whose first line is the table's head, and run.json."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(table)
-    files.write(folder / "results.csv", stream.getvalue())
+    files.write_table(folder / "results.csv", table)
     files.write(folder / "run.json", json.dumps(record, indent=1))
 
 
@@ -175,11 +171,4 @@ def _common(manifests: dict[str, Manifest]) -> str:
         }
         for manifest in manifests.values()
     ]
-    if not runs:
-        return ""
-    same = {
-        key: value for key, value in runs[0].items() if all(run[key] == value for run in runs[1:])
-    }
-    return "\n".join(
-        f"{key}: {value}" for key, value in same.items() if value not in (None, [], ())
-    )
+    return page.in_common(runs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,8 +55,8 @@ def write(
     protocol, folder = comparison.protocol, comparison.folder
     labels = list(comparison.networks)
     columns = table.columns(labels, comparison.reference)
-    _write_csv(folder / "results.csv", _results(judged, columns))
-    _write_csv(folder / "table.csv", _table(rows, columns))
+    files.write_table(folder / "results.csv", _results(judged, columns))
+    files.write_table(folder / "table.csv", _table(rows, columns))
     record = {
         "nst_tf": __version__,
         **settings,
@@ -187,12 +185,6 @@ def _plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _write_csv(path: Path, lines: Sequence[Sequence[Any]]) -> None:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(lines)
-    files.write(path, stream.getvalue())
 
 
 def _plots(rows: Sequence[Row], judged: Sequence[Judged], labels: Sequence[str]) -> list[str]:

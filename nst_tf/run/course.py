@@ -40,6 +40,18 @@ from nst_tf.run.workshop import Workshop
 SHARED = 256 * 256
 
 
+def serves_any_size(several: bool, shape: tuple[int, int], settings: Settings) -> bool:
+    """Whether one trace serves pictures of other sizes, too, which our own optimizers' can.
+
+    Args:
+      several: whether the run has several scales.
+      shape: height and width of its last stage.
+      settings: of the run.
+    """
+    shared = several or shape[0] * shape[1] <= SHARED
+    return shared and settings.optimizer in choices.OWN
+
+
 @dataclass(frozen=True)
 class Course:
     """What a run computes, wherever it does.
@@ -142,9 +154,8 @@ class Course:
     @property
     def _any_size(self) -> bool:
         """Whether one trace serves pictures of other sizes, too, which our own optimizers' can."""
-        height, width = self.stages[-1].shape(self.inputs.content)
-        shared = self._scales or height * width <= SHARED
-        return shared and self.settings.optimizer in choices.OWN
+        shape = self.stages[-1].shape(self.inputs.content)
+        return serves_any_size(self._scales, shape, self.settings)
 
     @property
     def _scales(self) -> bool:

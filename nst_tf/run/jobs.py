@@ -308,15 +308,7 @@ def _begin(engine: Engine, reports: Any, stopping: Any, workers: int) -> None:
     for gpu in tf.config.list_physical_devices("GPU"):  # else the first one takes all its memory
         tf.config.experimental.set_memory_growth(gpu, True)
     _worker = Worker(engine, lambda *report: reports.put(report), stopping)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """What goes on for nobody would be in the way of the command that takes up its work."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    signals.end_with_parent()
 
 
 def _do(work: Work) -> Manifest | None:

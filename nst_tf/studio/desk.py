@@ -89,11 +89,6 @@ class Desk:
         other.close()
         threading.Thread(target=self._listen, args=(self._connection,), daemon=True).start()
 
-    @property
-    def process(self) -> int | None:
-        """The number of the painter's process."""
-        return self._process.pid
-
     def orders(self) -> list[dict[str, Any]]:
         """All of them, the last one first, each with its place in the queue where it waits."""
         with self._lock:

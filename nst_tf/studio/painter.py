@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from nst_tf import signals
 from nst_tf.recipe.settings import Settings
 
 #: Seconds between two previews, and longer side and quality of their JPEGs.
@@ -56,7 +55,7 @@ def main(connection: Connection, prepare: Callable[[], None]) -> None:
       connection: this end.
       prepare: called first of all; imports TensorFlow as the program wants it.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signals.end_with_parent()
     prepare()
     from nst_tf.network import machine
     from nst_tf.run.workshop import Workshop
@@ -79,6 +78,7 @@ def _paint(order: Order, connection: Connection, workshop: Any) -> None:
         DamagedCheckpointError,
         DivergenceError,
         NSTError,
+        is_out_of_memory,
     )
     from nst_tf.pictures import images
     from nst_tf.pictures.masks import Masked
@@ -144,12 +144,10 @@ def _paint(order: Order, connection: Connection, workshop: Any) -> None:
     except NSTError as error:
         tell("failed", reason=str(error))
     except Exception as error:  # whatever it is, the next order can be painted
-        words = "out of memory: try a smaller size" if _no_memory(error) else repr(error)[:300]
+        words = (
+            "out of memory: try a smaller size" if is_out_of_memory(error) else repr(error)[:300]
+        )
         tell("failed", reason=words)
-
-
-def _no_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 class _Watching:
@@ -189,12 +187,3 @@ def _jpeg(image: Any) -> bytes:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=_QUALITY)
     return data.getvalue()
-
-
-def _end_with_parent() -> None:
-    import multiprocessing
-
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

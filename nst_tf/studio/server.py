@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -171,21 +170,16 @@ def make_app(
         number, small = request.path_params["number"], "small" in request.query_params
         return await _file(lambda: shelf.picture(number, small), "image/jpeg" if small else None)
 
-    async def order(request: Request) -> Response:
-        data = await _body(request, _MOST_WORDS)
-        try:
-            wanted = json.loads(data or b"")
-        except (ValueError, RecursionError):
-            return _refused("that is no order", 400)
-        return await _answered(lambda: desk.take(wanted))
+    def of_words(act: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Response]]:
+        async def acted(request: Request) -> Response:
+            data = await _body(request, _MOST_WORDS)
+            try:
+                wanted = json.loads(data or b"")
+            except (ValueError, RecursionError):
+                return _refused("that is no order", 400)
+            return await _answered(lambda: act(wanted))
 
-    async def estimate(request: Request) -> Response:
-        data = await _body(request, _MOST_WORDS)
-        try:
-            wanted = json.loads(data or b"")
-        except (ValueError, RecursionError):
-            return _refused("that is no order", 400)
-        return await _answered(lambda: desk.foresee(wanted))
+        return acted
 
     def of_order(act: Callable[[str], None]) -> Callable[[Request], Awaitable[Response]]:
         async def acted(request: Request) -> Response:
@@ -222,8 +216,8 @@ def make_app(
                     Route("/api/events", events),
                     Route("/api/pictures", give, methods=["POST"]),
                     Route("/api/pictures/{number}", picture),
-                    Route("/api/estimate", estimate, methods=["POST"]),
-                    Route("/api/orders", order, methods=["POST"]),
+                    Route("/api/estimate", of_words(desk.foresee), methods=["POST"]),
+                    Route("/api/orders", of_words(desk.take), methods=["POST"]),
                     Route("/api/orders/{number}/stop", of_order(desk.stop), methods=["POST"]),
                     Route("/api/orders/{number}/go-on", of_order(desk.go_on), methods=["POST"]),
                     Route("/api/orders/{number}/forget", of_order(desk.forget), methods=["POST"]),
@@ -241,7 +235,6 @@ def _state(desk: Desk, shelf: Shelf, words: dict[str, Any]) -> dict[str, Any]:
     return {
         **words,
         "engine": desk.engine,
-        "cores": os.cpu_count(),
         "samples": shelf.samples,
         "pictures": shelf.pictures(),
         "orders": desk.orders(),
